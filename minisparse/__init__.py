@@ -1,0 +1,101 @@
+"""minisparse: a readable reference interpreter for sparse neural networks.
+
+Everything below is imported when it is first used, so ``import minisparse`` costs next to nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from minisparse import debugger, examples, formats, graph, kernels, ops, oracle, show
+    from minisparse.api import Evaluation, compile, evaluate, load
+    from minisparse.core.errors import InternalError, MinisparseError
+    from minisparse.debugger import debug
+    from minisparse.formats import (
+        BSR,
+        COO,
+        CSC,
+        CSR,
+        NM,
+        Matrix,
+        convert,
+        find_pattern,
+        from_dense,
+        from_scipy,
+    )
+    from minisparse.graph import Graph, GraphBuilder
+    from minisparse.kernels.call import prepare, spmm, spmm_bias_relu, spmv
+
+_HOME = {
+    "minisparse.api": ("Evaluation", "compile", "evaluate", "load"),
+    "minisparse.core.errors": ("InternalError", "MinisparseError"),
+    "minisparse.debugger": ("debug",),
+    "minisparse.formats": (
+        "BSR",
+        "COO",
+        "CSC",
+        "CSR",
+        "NM",
+        "Matrix",
+        "convert",
+        "find_pattern",
+        "from_dense",
+        "from_scipy",
+    ),
+    "minisparse.graph": ("Graph", "GraphBuilder"),
+    "minisparse.kernels.call": ("prepare", "spmm", "spmm_bias_relu", "spmv"),
+}
+_ROOMS = ("debugger", "examples", "formats", "graph", "kernels", "ops", "oracle", "show")
+
+__all__ = [
+    "BSR",
+    "COO",
+    "CSC",
+    "CSR",
+    "NM",
+    "Evaluation",
+    "Graph",
+    "GraphBuilder",
+    "InternalError",
+    "Matrix",
+    "MinisparseError",
+    "compile",
+    "convert",
+    "debug",
+    "debugger",
+    "evaluate",
+    "examples",
+    "find_pattern",
+    "formats",
+    "from_dense",
+    "from_scipy",
+    "graph",
+    "kernels",
+    "load",
+    "ops",
+    "oracle",
+    "prepare",
+    "show",
+    "spmm",
+    "spmm_bias_relu",
+    "spmv",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for (PEP 562)."""
+    if name in _ROOMS:
+        return importlib.import_module(f"minisparse.{name}")
+    for home, names in _HOME.items():
+        if name in names:
+            value = getattr(importlib.import_module(home), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module 'minisparse' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    """Return the public names, imported or not."""
+    return [*__all__, "__version__"]

@@ -1,0 +1,77 @@
+"""Element types: which exist, what mixing them gives, and in what they accumulate."""
+
+from typing import Any
+
+import numpy as np
+
+from minisparse.core.errors import DTypeError
+from minisparse.core.extras import is_installed
+
+DType = np.dtype[Any]
+Array = np.ndarray[Any, Any]
+"""An array of NumPy or CuPy; the two are told apart at run time by :mod:`minisparse.core.xp`."""
+
+_NATIVE = "bool int8 uint8 int16 int32 int64 float16 float32 float64 complex64 complex128".split()
+
+
+def bfloat16() -> DType | None:
+    """Return the bfloat16 dtype, or None where ``ml_dtypes`` is not installed."""
+    if not is_installed("ml_dtypes"):
+        return None
+    import ml_dtypes
+
+    found: DType = np.dtype(ml_dtypes.bfloat16)
+    return found
+
+
+def is_supported(dtype: Any) -> bool:
+    """Tell whether matrices of ``dtype`` can be stored and computed with."""
+    dtype = np.dtype(dtype)
+    return dtype.name in _NATIVE or (dtype.name == "bfloat16" and bfloat16() is not None)
+
+
+def as_dtype(dtype: Any, where: str) -> DType:
+    """Return ``dtype`` as a supported dtype in native byte order.
+
+    Parameters
+    ----------
+    dtype : dtype-like
+        What the caller gave.
+    where : str
+        Start of the error message: who asks.
+
+    Raises
+    ------
+    DTypeError
+        If minisparse has no arithmetic for it: objects, strings, dates, structures.
+    """
+    if isinstance(dtype, str) and dtype == "bfloat16":
+        dtype = bfloat16() or dtype
+    try:
+        found: DType = np.dtype(dtype).newbyteorder("=")
+    except TypeError as error:
+        raise DTypeError(f"{where}: {dtype!r} is not a dtype") from error
+    if not is_supported(found):
+        raise DTypeError(
+            f"{where}: dtype {found} is not supported; use one of {', '.join(_NATIVE)}"
+        )
+    return found
+
+
+def accumulator(dtype: Any) -> DType:
+    """Return the dtype in which sums of products of ``dtype`` are accumulated.
+
+    float16 and bfloat16 accumulate in float32, 8- and 16-bit integers and bool in int32, and
+    everything else in itself.
+
+    Examples
+    --------
+    >>> accumulator("float16"), accumulator("int8"), accumulator("float64")
+    (dtype('float32'), dtype('int32'), dtype('float64'))
+    """
+    found: DType = np.dtype(dtype)
+    if found.name in ("float16", "bfloat16"):
+        return np.dtype(np.float32)
+    if found.kind in "biu" and found.itemsize < 4:
+        return np.dtype(np.int32)
+    return found

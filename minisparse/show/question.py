@@ -1,0 +1,39 @@
+"""A question to a reader of a tutorial, whose answer is checked by code."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question with a number for an answer.
+
+    Attributes
+    ----------
+    answer : float
+        The right answer.
+    hint : str
+        What is said to a wrong one.
+    tolerance : float
+        Largest accepted ratio between given and right answer, minus one; 0 demands equality.
+
+    Examples
+    --------
+    >>> q = Question(answer=12, hint="count the stored entries, not the elements")
+    >>> print(q.check(None))
+    not answered yet: replace None by your number
+    >>> print(q.check(12))
+    right
+    >>> print(q.check(100))
+    not quite: count the stored entries, not the elements
+    """
+
+    answer: float
+    hint: str
+    tolerance: float = 0.0
+
+    def check(self, given: float | None) -> str:
+        """Say whether an answer is right."""
+        if given is None:
+            return "not answered yet: replace None by your number"
+        error = abs(given - self.answer)
+        return "right" if error <= self.tolerance * abs(self.answer) else f"not quite: {self.hint}"

@@ -1,0 +1,267 @@
+"""BSR, blocked sparse rows: CSR whose entries are dense r x c blocks.
+
+Block p of block row i holds the rows ``i * r …`` and the columns ``indices[p] * c …`` of A, for
+``indptr[i] <= p < indptr[i + 1]``. Where r does not divide M, or c does not divide K, the last
+blocks reach beyond the matrix; what they hold there is padding, and zero.
+"""
+
+import operator
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from minisparse.core.dtypes import Array, DType
+from minisparse.core.errors import FormatError, UsageError
+from minisparse.core.index import index_dtype
+from minisparse.core.triplets import Triplets
+from minisparse.formats.base import Matrix
+from minisparse.formats.compressed import (
+    Compressed,
+    check_compressed,
+    compress,
+    expand,
+    group,
+    is_increasing,
+    lexical_order,
+    pointers,
+    starts_of_runs,
+)
+from minisparse.formats.holder import Block
+from minisparse.formats.intake import as_integers, as_shape, as_values, first_true
+
+if TYPE_CHECKING:
+    from minisparse.formats.pattern import Pattern
+
+_UNITS = ("block rows", "block columns")
+
+
+class BSR(Matrix):
+    """Blocked sparse rows.
+
+    Parameters
+    ----------
+    data : array_like, shape (nblocks, r, c)
+        Stored blocks.
+    indices : array_like of int, shape (nblocks,)
+        The block column of each block: its columns are ``indices[p] * c`` and the c - 1 after.
+    indptr : array_like of int, shape (ceil(M / r) + 1,)
+        Where each block row starts in ``data`` and ``indices``; the last is ``nblocks``.
+    shape : tuple of int
+        ``(M, K)``, not necessarily multiples of r and c: the last blocks are padded with zeros.
+
+    Raises
+    ------
+    FormatError
+        With the number of the first broken rule:
+        F1 the shape is two integers of at least 0;
+        F2 data is 3-D, its blocks at least 1 x 1 (DTypeError: of a supported dtype);
+        F3 indices and indptr are 1-D and hold integers;
+        F4 indptr has ceil(M / r) + 1 elements;
+        F5 there are as many indices as blocks;
+        F6 indptr starts at 0;
+        F7 indptr does not decrease;
+        F8 indptr ends at the number of blocks;
+        F9 every index is a block column of the matrix;
+        F10 what a block holds beyond the shape is zero.
+
+    Notes
+    -----
+    ``nnz`` counts every stored value: zeros inside blocks, and padding beyond the shape. Indices
+    become int32, or int64 where the shape or ``nnz`` exceeds ``INT32_LIMIT``.
+
+    Examples
+    --------
+    >>> from minisparse.formats import BSR
+    >>> A = BSR([[[1, 2], [3, 4]], [[5, 0], [6, 0]]], [0, 1], [0, 2], (2, 3))
+    >>> A
+    BSR(2x3 2x2 int64, 8 stored, density 1.33, 0.08 kB)
+    >>> A.to_dense()
+    array([[1, 2, 5],
+           [3, 4, 6]])
+    """
+
+    format = "bsr"
+    roles: ClassVar[Mapping[str, str]] = {
+        "data": "values",
+        "indices": "indices",
+        "indptr": "pointers",
+    }
+    layout_names = ("block",)
+
+    indices: Array
+    indptr: Array
+
+    def __init__(self, data: Any, indices: Any, indptr: Any, shape: tuple[int, int]) -> None:
+        shape = as_shape(shape, "BSR (F1)")
+        arrays = Compressed(
+            as_values(data, 3, "BSR (F2): data"),
+            as_integers(indices, 1, "BSR (F3): indices"),
+            as_integers(indptr, 1, "BSR (F3): indptr"),
+        )
+        if 0 in arrays.data.shape[1:]:
+            raise FormatError(
+                f"BSR (F2): data has shape {arrays.data.shape}: blocks must be at least 1x1"
+            )
+        check_compressed(arrays, _block_grid(shape, arrays.data.shape[1:]), "BSR", _UNITS)
+        self._store(shape, arrays._asdict())
+        self._check_padding()
+
+    def check(self) -> None:
+        """Verify every invariant; raise FormatError naming the first broken one."""
+        arrays = Compressed(self.data, self.indices, self.indptr)
+        check_compressed(arrays, _block_grid(self.shape, self.block), "BSR", _UNITS)
+        self._check_padding()
+        self._forget_facts()
+
+    def _check_padding(self) -> None:
+        if not self._is_padded:
+            return
+        m, k = self.shape
+        row, col = self._coordinates()
+        wrong = ((row >= m) | (col >= k)) & (self.data != 0)
+        if wrong.any():
+            p, i, j = first_true(wrong)
+            raise FormatError(
+                f"BSR (F10): data[{p}, {i}, {j}] is {self.data[p, i, j]} but stands for "
+                f"A[{row[p, i, 0]}, {col[p, 0, j]}], outside the shape {m}x{k}: "
+                f"padding must be zero"
+            )
+
+    @property
+    def block(self) -> tuple[int, int]:
+        """Height and width of the blocks."""
+        return self.data.shape[1], self.data.shape[2]
+
+    @property
+    def _is_padded(self) -> bool:
+        """Whether the last blocks reach beyond the shape."""
+        return self.shape[0] % self.block[0] != 0 or self.shape[1] % self.block[1] != 0
+
+    def _coordinates(self) -> tuple[Array, Array]:
+        """Return rows ``[nblocks, r, 1]`` and columns ``[nblocks, 1, c]`` of every stored value."""
+        (r, c), width = self.block, self._coordinate_dtype
+        block_row = expand(self.indptr).astype(width, copy=False)[:, None, None]
+        block_col = self.indices.astype(width, copy=False)[:, None, None]
+        row: Array = block_row * r + np.arange(r, dtype=width)[:, None]
+        col: Array = block_col * c + np.arange(c, dtype=width)
+        return row, col
+
+    @property
+    def _coordinate_dtype(self) -> DType:
+        """Wide enough for the padding too, which reaches beyond the shape."""
+        (rows, cols), (r, c) = _block_grid(self.shape, self.block), self.block
+        return index_dtype((rows * r, cols * c), self.nnz)
+
+    def triplets(self) -> Triplets:
+        """Return every value of every block, row by row; padding beyond the shape left out.
+
+        Within a row, blocks come in stored order: the entries of a canonical matrix are sorted.
+        """
+        r, c = self.block
+        width = self._coordinate_dtype
+        count = np.diff(self.indptr)
+        # A chunk is one row of one block: c neighbors. Chunk i of block p goes behind the block
+        # rows above, the i chunks of each block of its own block row, and the blocks before it.
+        first = self.indptr[:-1] * (r - 1)
+        ahead = np.arange(len(self.indices), dtype=np.int64) + np.repeat(first, count)
+        target = ahead[:, None] + np.arange(r) * np.repeat(count, count)[:, None]
+        data = np.empty((target.size, c), self.dtype)
+        data[target.reshape(-1)] = self.data.reshape(-1, c)
+        row_of, first_col = np.empty(target.size, width), np.empty(target.size, width)
+        row_of[target] = expand(self.indptr)[:, None].astype(width) * r + np.arange(r, dtype=width)
+        first_col[target] = self.indices[:, None].astype(width) * c
+        row = np.repeat(row_of, c)
+        col = (first_col[:, None] + np.arange(c, dtype=width)).reshape(-1)
+        if not self._is_padded:
+            return Triplets(row, col, data.reshape(-1), self.shape)
+        inside = (row < self.shape[0]) & (col < self.shape[1])
+        return Triplets(row[inside], col[inside], data.reshape(-1)[inside], self.shape)
+
+    @cached_property
+    def has_sorted_indices(self) -> bool:
+        """Whether block columns never decrease within a block row."""
+        return is_increasing(self.indices, self.indptr, strictly=False)
+
+    @cached_property
+    def has_canonical_format(self) -> bool:
+        """Whether block columns strictly increase within a block row."""
+        return is_increasing(self.indices, self.indptr, strictly=True)
+
+    @property
+    def T(self) -> "BSR":  # noqa: N802 - the name NumPy gave it
+        """The transpose, with blocks of c x r; linear, since the blocks are sorted anew."""
+        columns = _block_grid(self.shape, self.block)[1]
+        turned = group(self.indices, expand(self.indptr), self.data.transpose(0, 2, 1), columns)
+        shape = self.shape[1], self.shape[0]
+        return self._trusted(
+            shape,
+            data=np.ascontiguousarray(turned.data),
+            indices=turned.indices,
+            indptr=turned.indptr,
+        )
+
+    def canonical(self) -> "BSR":
+        """Return the same matrix sorted and with duplicate blocks summed; itself if it is so."""
+        if self.has_canonical_format:
+            return self
+        grid = _block_grid(self.shape, self.block)
+        merged = compress(expand(self.indptr), self.indices, self.data, grid)
+        return self._trusted(self.shape, **merged._asdict())
+
+    @classmethod
+    def _as_block(cls, layout: Mapping[str, Any]) -> tuple[int, int]:
+        block = layout["block"]
+        try:
+            r, c = map(operator.index, block)
+        except (TypeError, ValueError):
+            r = c = 0
+        if r < 1 or c < 1:
+            raise UsageError(
+                f"bsr: block is {block!r}: it must be two integers of at least 1, as in "
+                f"block=(4, 4)"
+            )
+        return r, c
+
+    @classmethod
+    def _from_triplets(cls, triplets: Triplets, block: Block) -> Self:
+        row, col, data, shape = triplets
+        r, c = block or (1, 1)
+        grid = _block_grid(shape, (r, c))
+        brow, bcol = row // r, col // c
+        order = lexical_order(brow, bcol, grid)
+        if order is not None:
+            row, col, data, brow, bcol = (x[order] for x in (row, col, data, brow, bcol))
+        first = starts_of_runs(brow, bcol)
+        where = np.cumsum(first) - 1, row - brow * r, col - bcol * c
+        blocks = np.zeros((int(first.sum()), r, c), data.dtype)
+        with np.errstate(all="ignore"):  # inf - inf and overflow are values here, not accidents
+            np.add.at(blocks, where, data)
+        indptr = pointers(np.bincount(brow[first], minlength=grid[0]))
+        return cls._trusted(shape, data=blocks, indices=bcol[first], indptr=indptr)
+
+    @classmethod
+    def _from_dense(cls, x: Array, block: Block) -> Self:
+        r, c = block or (1, 1)
+        rows, cols = _block_grid(x.shape, (r, c))
+        pad = [(0, rows * r - x.shape[0]), (0, cols * c - x.shape[1])]
+        padded = np.pad(x, pad) if any(p[1] for p in pad) else x
+        blocks = padded.reshape(rows, r, cols, c).transpose(0, 2, 1, 3)
+        there = (blocks != 0).any(axis=(2, 3))
+        _, indices = there.nonzero()
+        indptr = pointers(np.count_nonzero(there, axis=1))
+        return cls._trusted(x.shape, data=blocks[there], indices=indices, indptr=indptr)
+
+    @classmethod
+    def _predicted_bytes(cls, pattern: "Pattern", block: Block, itemsize: int) -> int:
+        r, c = block or (1, 1)
+        blocks = pattern.count_blocks(r, c)
+        width = index_dtype(pattern.shape, blocks * r * c).itemsize
+        grid = _block_grid(pattern.shape, (r, c))
+        return blocks * (r * c * itemsize + width) + (grid[0] + 1) * width
+
+
+def _block_grid(shape: tuple[int, int], block: tuple[int, ...]) -> tuple[int, int]:
+    """Return the numbers of block rows and block columns, the padded ones included."""
+    return -(-shape[0] // block[0]), -(-shape[1] // block[1])

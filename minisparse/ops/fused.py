@@ -1,0 +1,12 @@
+"""Fused ops: no stop in memory between the parts, and the meaning of one after the other."""
+
+from minisparse.ops.conv import CONV
+from minisparse.ops.elementwise import ADD_BIAS, RELU
+from minisparse.ops.gemm import GEMM
+from minisparse.ops.spmm import SPMM
+
+SPMM_BIAS = SPMM.then(ADD_BIAS)
+SPMM_RELU = SPMM.then(RELU)
+SPMM_BIAS_RELU = SPMM_BIAS.then(RELU)
+GEMM_RELU = GEMM.then(RELU)
+CONV_RELU = CONV.then(RELU)

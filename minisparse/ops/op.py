@@ -1,0 +1,203 @@
+"""What an op is: numbered constraints, result types, a dense meaning, flops. Never how.
+
+The dense meaning is what the op computes when every operand is a plain array; a sparse format
+does not change it, except that implicit zeros are skipped (docs/language.md, rule S1).
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from minisparse.core.dtypes import Array
+from minisparse.core.errors import DTypeError, MinisparseError, ShapeError, UnsupportedOpError
+from minisparse.core.tensor_type import TensorType
+from minisparse.core.triplets import Triplets
+from minisparse.ops.fusion import fuse
+
+Attrs = Mapping[str, Any]
+Types = Sequence[TensorType]
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """A condition that the operands of an op must meet, numbered as in docs/language.md.
+
+    Attributes
+    ----------
+    id : str
+        ``"C1"``, ``"C2"`` …, unique within the op.
+    text : str
+        The condition in words: "A's columns must equal B's rows".
+    holds : callable
+        From operand types and attributes to whether it holds.
+    error : type
+        Which error a breach raises.
+    """
+
+    id: str
+    text: str
+    holds: Callable[[Types, Attrs], bool]
+    error: type[MinisparseError] = ShapeError
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Valid operands of an op; a sparse one as triplets, so that any format can hold it."""
+
+    label: str
+    operands: tuple[Array | Triplets, ...]
+    attrs: Attrs = field(default_factory=dict)
+
+
+def _letter(name: str, given: TensorType) -> str:
+    """Return an operand's name as the field writes it: matrices in capitals."""
+    name = name.rstrip("?")
+    return name.upper() if len(name) == 1 and given.ndim > 1 else name
+
+
+def _size(given: TensorType) -> str:
+    """Return ``2x3``; ``[5]`` for vectors and ``[batch, 64]`` where a dimension has only a name."""
+    if given.ndim < 2 or given.symbols:
+        return f"[{', '.join(map(str, given.shape))}]"
+    return "x".join(map(str, given.shape))
+
+
+def _no_companions(first: Array, rng: np.random.Generator) -> tuple[Array, ...]:
+    """Return nothing: the op takes one operand."""
+    return ()
+
+
+@dataclass(frozen=True)
+class Op:
+    """What an operation means.
+
+    Attributes
+    ----------
+    name : str
+        The name in graphs and in ``docs/language.md``: ``"spmm"``; for ops of ONNX their
+        ONNX name in snake case, with ONNX's semantics and attribute names.
+    operands : tuple of str
+        Names of the operands in order; a trailing ``?`` marks an optional one.
+    constraints : tuple of Constraint
+        Checked in order before anything else; the first breach is reported.
+    result : callable
+        From operand types and attributes to the type of the result, or a tuple of several.
+    dense : callable
+        From operand arrays and attributes to the result: the meaning, plainly written.
+    flops : callable
+        From operand types and attributes to floating-point operations; a multiply-add counts 2.
+    samples : callable
+        From a random generator to valid inputs, the awkward ones among them.
+    attrs : mapping
+        Default of every attribute that the op has.
+    sparse : int or None
+        Which operand may be stored sparse.
+    companions : callable
+        From a first operand and a random generator to fitting operands beside it; what an op
+        that can be fused after another needs, so that samples can be made for the two together.
+    elementwise : bool
+        Whether each element of the result depends on the one operand's element at the same place
+        alone, so that the op commutes with anything that only moves elements.
+    parts : tuple of Op
+        For a fused op what it was made of; see :meth:`then`.
+    """
+
+    name: str
+    operands: tuple[str, ...]
+    constraints: tuple[Constraint, ...]
+    result: Callable[[Types, Attrs], TensorType | tuple[TensorType, ...]]
+    dense: Callable[[Sequence[Array], Attrs], Array]
+    flops: Callable[[Types, Attrs], int]
+    samples: Callable[[np.random.Generator], Iterable[Sample]]
+    attrs: Attrs = field(default_factory=dict)
+    sparse: int | None = None
+    companions: Callable[[Array, np.random.Generator], tuple[Array, ...]] = _no_companions
+    elementwise: bool = False
+    parts: tuple["Op", ...] = ()
+
+    def then(self, after: "Op") -> "Op":
+        """Return the op that feeds this op's result to ``after`` without a stop in memory.
+
+        The meaning is derived from the two, never written a second time. Operands of ``after``
+        beyond its first are appended; it must have no attributes of its own.
+
+        Examples
+        --------
+        >>> from minisparse.ops import ADD_BIAS, RELU, SPMM
+        >>> SPMM.then(ADD_BIAS).then(RELU)
+        spmm_bias_relu(a, b, bias)
+        """
+        return fuse(self, after)
+
+    def __repr__(self) -> str:
+        """Return name and operands."""
+        return f"{self.name}({', '.join(self.operands)})"
+
+    @property
+    def base(self) -> "Op":
+        """The op that does the main work: the first part of a fused op, else the op itself."""
+        return self.parts[0] if self.parts else self
+
+    @property
+    def epilogue(self) -> tuple["Op", ...]:
+        """The ops applied to the main result, in order; empty unless fused."""
+        return self.parts[1:]
+
+    def check(self, types: Types, attrs: Attrs) -> None:
+        """Raise the error of the first constraint that the operands break."""
+        self._check_count(types)
+        self._check_storage(types)
+        for constraint in self.constraints:
+            if not constraint.holds(types, attrs):
+                given = self._describe(types, attrs, issubclass(constraint.error, DTypeError))
+                raise constraint.error(f"{self.name} ({constraint.id}): {given}: {constraint.text}")
+
+    def infer(self, types: Types, attrs: Attrs | None = None) -> tuple[TensorType, ...]:
+        """Check the operands and return the types of the results."""
+        attrs = self.complete(attrs or {})
+        self.check(types, attrs)
+        found = self.result(types, attrs)
+        return found if isinstance(found, tuple) else (found,)
+
+    def complete(self, attrs: Attrs) -> dict[str, Any]:
+        """Return the attributes with defaults filled in; unknown names are refused."""
+        unknown = sorted(set(attrs) - set(self.attrs))
+        if unknown:
+            known = ", ".join(self.attrs) or "none"
+            raise ShapeError(
+                f"{self.name}: unknown attribute {', '.join(unknown)}; it has: {known}"
+            )
+        plain = {n: tuple(v) if isinstance(v, list) else v for n, v in attrs.items()}
+        return {**self.attrs, **plain}
+
+    def _describe(self, types: Types, attrs: Attrs, dtypes: bool) -> str:
+        """Return what was given, in the field's letters: ``A is 2x3 but B is 4x5``."""
+        given = [
+            f"{_letter(name, t)} is {t.dtype if dtypes else _size(t)}"
+            for name, t in zip(self.operands, types, strict=False)
+        ]
+        text = (" but " if len(given) == 2 else ", ").join(given)
+        chosen = [f"{n}={v!r}" for n, v in attrs.items() if v != self.attrs[n]]
+        if chosen:
+            text += f", with {', '.join(chosen)}"
+        names = dict.fromkeys(s for t in types for s in t.symbols)
+        return text + (f" ({', '.join(names)} named, not known)" if names else "")
+
+    def _check_count(self, types: Types) -> None:
+        least = sum(not name.endswith("?") for name in self.operands)
+        if not least <= len(types) <= len(self.operands):
+            wanted = ", ".join(self.operands)
+            raise ShapeError(
+                f"{self.name} (C0): {len(types)} operands given, but it takes {wanted}"
+            )
+
+    def _check_storage(self, types: Types) -> None:
+        for i, (name, given) in enumerate(zip(self.operands, types, strict=False)):
+            if given.format != "dense" and i != self.sparse:
+                may = "no operand" if self.sparse is None else f"only {self.operands[self.sparse]}"
+                raise UnsupportedOpError(
+                    f"{self.name} (C0): {_letter(name, given)} is stored as {given.layout}, but "
+                    f"{may} can be sparse here: make it a plain array with .to_dense()"
+                )

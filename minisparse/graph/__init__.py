@@ -1,0 +1,9 @@
+"""The graph that models are written in: immutable, single static assignment, typed throughout."""
+
+from minisparse.graph.builder import GraphBuilder
+from minisparse.graph.file import load
+from minisparse.graph.graph import Constant, Graph
+from minisparse.graph.node import Node
+from minisparse.graph.verify import verify
+
+__all__ = ["Constant", "Graph", "GraphBuilder", "Node", "load", "verify"]

@@ -1,0 +1,161 @@
+"""The graph: what is computed, in single static assignment, and never changed.
+
+A rewrite returns another graph; :func:`minisparse.graph.verify.verify` runs on every one.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+from minisparse.core.dtypes import Array
+from minisparse.core.errors import GraphError
+from minisparse.core.tensor_type import TensorType, dense_type
+from minisparse.formats import Matrix, Pattern
+from minisparse.graph.node import Node
+
+Constant = Array | Matrix
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A network: inputs, constants, nodes in an order in which they can run, outputs.
+
+    Attributes
+    ----------
+    name : str
+        The model's name.
+    inputs : mapping
+        From input names to their types.
+    constants : mapping
+        From names to plain arrays or sparse matrices.
+    nodes : tuple of Node
+        Each reads only inputs, constants and what earlier nodes define.
+    outputs : mapping
+        From the names by which a run returns its results to the values returned.
+    patterns : mapping
+        From names of constants to what ``recognize_sparsity`` found in them.
+    metadata : mapping
+        Free text that travels with the model: where it comes from, its accuracy when trained.
+
+    Raises
+    ------
+    GraphError
+        At construction, if a name is defined twice or read before it is defined.
+    """
+
+    name: str
+    inputs: Mapping[str, TensorType]
+    constants: Mapping[str, Constant]
+    nodes: tuple[Node, ...]
+    outputs: Mapping[str, str]
+    patterns: Mapping[str, Pattern] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Verify the graph's form and infer every type."""
+        from minisparse.graph.verify import verify
+
+        verify(self)
+
+    @cached_property
+    def types(self) -> dict[str, TensorType]:
+        """The type of every value, inferred in the order of the nodes."""
+        types = dict(self.inputs)
+        for name, constant in self.constants.items():
+            types[name] = constant.type if isinstance(constant, Matrix) else dense_type(constant)
+        for node in self.nodes:
+            results = node.op.infer([types[i] for i in node.inputs], node.attrs)
+            if len(results) != len(node.outputs):
+                raise GraphError(
+                    f"node '{node.name}': {node.op.name} gives {len(results)} results, "
+                    f"but {len(node.outputs)} names are defined"
+                )
+            types.update(zip(node.outputs, results, strict=True))
+        return types
+
+    @cached_property
+    def producers(self) -> dict[str, Node]:
+        """From each computed value to the node that defines it."""
+        return {output: node for node in self.nodes for output in node.outputs}
+
+    def readers(self, value: str) -> list[Node]:
+        """Return the nodes that read a value, each once, in order."""
+        return [node for node in self.nodes if value in node.inputs]
+
+    def node(self, name: str) -> Node:
+        """Return the node of that name; GraphError names the known ones if there is none."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        known = ", ".join(node.name for node in self.nodes)
+        raise GraphError(f"graph '{self.name}' has no node '{name}'; it has: {known}")
+
+    def operand_types(self, node: Node) -> tuple[TensorType, ...]:
+        """Return the types of a node's operands, in order."""
+        return tuple(self.types[name] for name in node.inputs)
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Names of the dimensions that are known only at run time."""
+        return tuple(dict.fromkeys(s for t in self.inputs.values() for s in t.symbols))
+
+    def bind(self, **sizes: int) -> "Graph":
+        """Return the graph with named dimensions fixed: ``graph.bind(batch=64)``."""
+        unknown = sorted(set(sizes) - set(self.symbols))
+        if unknown:
+            raise GraphError(
+                f"graph '{self.name}' has no dimension {', '.join(unknown)}; "
+                f"named dimensions: {', '.join(self.symbols) or 'none'}"
+            )
+        return replace(self, inputs={n: t.bind(sizes) for n, t in self.inputs.items()})
+
+    def replace_nodes(
+        self, nodes: Iterable[Node], constants: Mapping[str, Constant] | None = None
+    ) -> "Graph":
+        """Return the graph with other nodes, and without constants that nothing reads."""
+        nodes = tuple(nodes)
+        have = self.constants if constants is None else constants
+        read = {name for node in nodes for name in node.inputs} | set(self.outputs.values())
+        return replace(
+            self,
+            nodes=nodes,
+            constants={n: c for n, c in have.items() if n in read},
+            patterns={n: p for n, p in self.patterns.items() if n in read},
+        )
+
+    def drop_unused(self) -> "Graph":
+        """Return the graph without nodes whose results nothing reads."""
+        needed = set(self.outputs.values())
+        kept: list[Node] = []
+        for node in reversed(self.nodes):
+            if needed & set(node.outputs):
+                needed |= set(node.inputs)
+                kept.append(node)
+        return self.replace_nodes(reversed(kept))
+
+    def save(self, path: str | Path) -> None:
+        """Write the graph to minisparse's own ``.npz``; ``ms.load`` reads it back."""
+        from minisparse.graph.file import save
+
+        save(self, path)
+
+    def __str__(self) -> str:
+        """Return the graph as text, one line a node."""
+        from minisparse.graph.printer import to_text
+
+        return to_text(self)
+
+    def __repr__(self) -> str:
+        """Return one line: name and sizes."""
+        return (
+            f"Graph('{self.name}', {len(self.nodes)} nodes, {len(self.constants)} constants, "
+            f"{', '.join(f'{n}: {t}' for n, t in self.inputs.items())} -> "
+            f"{', '.join(self.outputs)})"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the graph's card for a notebook."""
+        from minisparse.graph.printer import to_html
+
+        return to_html(self)

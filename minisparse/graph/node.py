@@ -1,0 +1,42 @@
+"""One operation in a graph: an op, the names it reads, the names it defines."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from minisparse.core.tensor_type import Layout
+from minisparse.ops import Op
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operation.
+
+    Attributes
+    ----------
+    name : str
+        Unique among the graph's nodes; explanations and breakpoints use it.
+    op : Op
+        What is computed.
+    inputs : tuple of str
+        Names of the values read, in the order of the op's operands.
+    outputs : tuple of str
+        Names of the values defined.
+    attrs : mapping
+        The op's attributes, complete.
+    wants : mapping
+        From operand positions to the layout in which the value should arrive; a wish written by
+        ``select_format`` and fulfilled by ``insert_conversions``. It never changes the meaning.
+    """
+
+    name: str
+    op: Op
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    wants: Mapping[int, Layout] = field(default_factory=dict)
+
+    @property
+    def output(self) -> str:
+        """The first value defined."""
+        return self.outputs[0]

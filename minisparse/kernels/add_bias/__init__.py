@@ -1,0 +1,1 @@
+"""c + bias[:, None]: one value a row."""

@@ -1,0 +1,1 @@
+"""Convolutions of images, with weights in each format."""

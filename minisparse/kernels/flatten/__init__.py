@@ -1,0 +1,1 @@
+"""Any array as a matrix."""

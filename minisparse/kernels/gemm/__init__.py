@@ -1,0 +1,1 @@
+"""Y = alpha * A' @ B' + beta * C on plain arrays."""

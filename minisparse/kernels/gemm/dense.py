@@ -1,0 +1,75 @@
+"""``Y = alpha * A' @ B' + beta * C``: a linear layer, its weights stored dense.
+
+BLAS takes transposed operands as they lie, so that ``transA`` and ``transB`` cost nothing.
+"""
+
+import numpy as np
+
+from minisparse.core.dtypes import Array
+from minisparse.core.tensor_type import TensorType
+from minisparse.kernels.kernel import Finish, Kernel, Level
+from minisparse.kernels.wide import widen
+from minisparse.ops import GEMM
+
+
+def bytes_moved(a: TensorType, b: TensorType, c: TensorType | None = None) -> int:
+    """Count A, B, C and Y once each; Y as large as A and B make it where nothing is transposed."""
+    result = a.size * b.size // max(a.dims[1] * b.dims[0], 1) if a.size and b.size else 0
+    read = sum(t.size * t.itemsize for t in (a, b, c) if t is not None)
+    return read + result * a.itemsize
+
+
+def loops(
+    a: Array,
+    b: Array,
+    c: Array | None = None,
+    *,
+    alpha: float,
+    beta: float,
+    transA: int,
+    transB: int,
+) -> Array:
+    """Follow the formula, one multiply-add at a time."""
+    dtype = np.result_type(a, b) if c is None else np.result_type(a, b, c)
+    a, b = widen(a.T if transA else a, b.T if transB else b)
+    y = np.zeros((a.shape[0], b.shape[1]), a.dtype)
+    for m in range(a.shape[0]):
+        for n in range(b.shape[1]):
+            for k in range(a.shape[1]):
+                y[m, n] += a[m, k] * b[k, n]
+            y[m, n] *= y.dtype.type(alpha)
+    y = y.astype(dtype)
+    return y if c is None else np.asarray(y + dtype.type(beta) * c, dtype)
+
+
+def vectorized(
+    a: Array,
+    b: Array,
+    c: Array | None = None,
+    *,
+    alpha: float,
+    beta: float,
+    transA: int,
+    transB: int,
+    out: Array | None = None,
+    finish: Finish | None = None,
+) -> Array:
+    """Call BLAS, then scale and add in place; factors of 1 cost nothing."""
+    dtype = np.result_type(a, b) if c is None else np.result_type(a, b, c)
+    a_wide, b_wide = widen(a.T if transA else a, b.T if transB else b)
+    into = out if out is not None and out.dtype == a_wide.dtype else None
+    y = np.matmul(a_wide, b_wide, out=into)
+    if alpha != 1:
+        y *= y.dtype.type(alpha)
+    y = y.astype(dtype, copy=False)
+    if c is not None:
+        y += c if beta == 1 else dtype.type(beta) * c
+    if finish is not None:
+        finish(y, slice(0, y.shape[0]))
+    if out is None or y is out:
+        return y
+    out[...] = y
+    return out
+
+
+GEMM_DENSE = Kernel(GEMM, None, bytes_moved, loops=loops, vectorized=Level(vectorized, fuses=True))

@@ -1,0 +1,131 @@
+"""What a kernel is: one op on one format, at up to four levels, with its bytes moved.
+
+A kernel is a plain value. Nothing in it checks shapes or dtypes: the op did that, once.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from minisparse.core.dtypes import Array
+from minisparse.formats import Matrix
+from minisparse.ops import Op
+
+LEVELS = ("loops", "vectorized", "gpu", "library")
+
+
+class Finish(Protocol):
+    """The epilogue of a fused op: bias and activation, applied in place while a tile is warm."""
+
+    def __call__(self, tile: Array, rows: slice) -> None:
+        """Finish ``tile`` in place; ``rows`` says which rows of C it holds, for the bias."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What one call of a kernel does, as far as time depends on it.
+
+    Attributes
+    ----------
+    flops : float
+        Floating-point operations that are executed, useful or spent on padding.
+    bytes : float
+        Bytes read and written, each access counted.
+    gathered : float
+        Elements fetched through an index, one row of B at a time or one by one.
+    calls : float
+        Calls into NumPy (or launches on a GPU); for ``loops`` 0: there it is interpreted steps,
+        which flops count.
+    efficiency : float
+        Fraction of the machine's matrix-multiply peak that the inner call reaches when its data is
+        near: below 1 for batches of thin matrices.
+    """
+
+    flops: float
+    bytes: float
+    gathered: float = 0.0
+    calls: float = 1.0
+    efficiency: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One level of a kernel.
+
+    Attributes
+    ----------
+    run : callable
+        ``run(*operands, **attrs) -> result``; the sparse operand is what ``prepare`` returned.
+        Optional keywords: ``out=`` where :attr:`takes_out`, and ``finish=`` (a :class:`Finish`)
+        where :attr:`fuses`. It returns a new array, or a view of an operand for ops that only
+        say how elements lie.
+    prepare : callable, optional
+        ``prepare(a, columns) -> packed``: what is done once per matrix, where ``columns`` says
+        about how many columns it will meet. None: the matrix itself is used.
+    work : callable, optional
+        ``work(pattern, types, attrs=None) -> Work``, where the executed work differs from the
+        op's flops and the kernel's bytes, because of padding or many small calls.
+    fuses : bool
+        Whether ``run`` takes ``finish=`` and applies it tile by tile; it then takes ``out=`` too.
+    takes_out : bool
+        Whether ``run`` takes ``out=``, an array of the result's shape and dtype to write to.
+    """
+
+    run: Callable[..., Any]
+    prepare: Callable[..., Any] | None = None
+    work: Callable[..., Work] | None = None
+    fuses: bool = False
+    takes_out: bool = False
+
+    def __post_init__(self) -> None:
+        """Whoever can finish tiles of a result can be told where it goes."""
+        if self.fuses:
+            object.__setattr__(self, "takes_out", True)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """How one op is computed on one format of its sparse operand.
+
+    Attributes
+    ----------
+    op : Op
+        What is computed.
+    format : type of Matrix, or None
+        The class of the sparse operand; None where every operand is a plain array.
+    bytes_moved : callable
+        From the operands' types, one argument each, to bytes read and written once per call.
+    loops, vectorized, gpu, library : Level or callable, optional
+        The levels. A plain callable is a Level that needs no preparation.
+    name : str
+        ``"spmm_csr"`` unless given; the name under which plans and explanations know it.
+    """
+
+    op: Op
+    format: type[Matrix] | None
+    bytes_moved: Callable[..., int]
+    loops: Level | Callable[..., Array] | None = None
+    vectorized: Level | Callable[..., Array] | None = None
+    gpu: Level | Callable[..., Array] | None = None
+    library: Level | Callable[..., Array] | None = None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        """Fill in the name."""
+        if not self.name:
+            object.__setattr__(self, "name", f"{self.op.name}_{self.format_name}")
+
+    @property
+    def format_name(self) -> str:
+        """``"csr"`` … or ``"dense"``."""
+        return "dense" if self.format is None else self.format.format
+
+    @property
+    def levels(self) -> dict[str, Level]:
+        """The levels that this kernel has, by name, slowest first."""
+        have = {name: getattr(self, name) for name in LEVELS}
+        return {
+            name: level if isinstance(level, Level) else Level(level)
+            for name, level in have.items()
+            if level is not None
+        }

@@ -1,0 +1,1 @@
+"""max(x, 0) element by element."""

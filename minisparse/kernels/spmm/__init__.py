@@ -1,0 +1,1 @@
+"""C = A @ B with A in each format, at each level."""

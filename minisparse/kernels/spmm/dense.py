@@ -1,0 +1,50 @@
+"""Matrix times matrix, every element stored: ``C[m, n] = sum_k A[m, k] * B[k, n]``.
+
+What every sparse kernel has to beat. The vectorized level is BLAS (Goto and van de Geijn,
+"Anatomy of high-performance matrix multiplication", ACM TOMS 34(3), 2008).
+"""
+
+import numpy as np
+
+from minisparse.core.dtypes import Array, accumulator
+from minisparse.core.tensor_type import TensorType
+from minisparse.kernels.kernel import Kernel, Level
+from minisparse.kernels.wide import widen
+from minisparse.ops import SPMM
+
+
+def bytes_moved(a: TensorType, b: TensorType) -> int:
+    """Count A, B and C once each."""
+    (m, k), n = a.dims, b.dims[1]
+    return m * k * a.itemsize + (k + m) * n * b.itemsize
+
+
+def loops(a: Array, b: Array) -> Array:
+    """Follow the formula, one multiply-add at a time."""
+    dtype = np.result_type(a, b)
+    b = b.astype(accumulator(dtype))
+    c = np.zeros((a.shape[0], b.shape[1]), b.dtype)
+    for m in range(a.shape[0]):
+        for k in range(a.shape[1]):
+            for n in range(b.shape[1]):
+                c[m, n] += a[m, k] * b[k, n]
+    return c.astype(dtype)
+
+
+def vectorized(a: Array, b: Array, out: Array | None = None) -> Array:
+    """Call BLAS, in the dtype in which products are summed."""
+    dtype = np.result_type(a, b)
+    a, b = widen(a, b)
+    if out is None:
+        c: Array = np.matmul(a, b)
+        return c.astype(dtype, copy=False)
+    if out.dtype == a.dtype:
+        np.matmul(a, b, out=out)
+        return out
+    out[...] = np.matmul(a, b)
+    return out
+
+
+SPMM_DENSE = Kernel(
+    SPMM, None, bytes_moved, loops=loops, vectorized=Level(vectorized, takes_out=True)
+)

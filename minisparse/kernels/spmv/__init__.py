@@ -1,0 +1,1 @@
+"""y = A @ x with A in each format, at each level."""

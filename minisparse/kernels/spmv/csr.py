@@ -1,0 +1,58 @@
+"""SpMV on CSR: ``y[m] = sum_k A[m, k] * x[k]``, A ``[M, K]`` stored, x ``[K]`` dense.
+
+Every stored value is used once, so reading A is nearly all of the time (Bell and Garland,
+"Implementing sparse matrix-vector multiplication on throughput-oriented processors", SC 2009).
+"""
+
+import numpy as np
+
+from minisparse.core.dtypes import Array, accumulator
+from minisparse.core.tensor_type import TensorType
+from minisparse.formats import CSR
+from minisparse.kernels.kernel import Kernel, Level
+from minisparse.kernels.spmm.rows import StoredRows, stored_rows, times_vector
+from minisparse.kernels.wide import wide_dtype
+from minisparse.ops import SPMV
+
+
+def bytes_moved(a: TensorType, x: TensorType) -> int:
+    """Count A once, an element of x per stored value, and y once."""
+    m = a.dims[0]
+    index_bytes = (m + 1 + a.nnz) * a.index_itemsize
+    return index_bytes + a.nnz * a.itemsize + (a.nnz + m) * x.itemsize
+
+
+def loops(a: CSR, x: Array) -> Array:
+    """Follow the formula, one multiply-add at a time."""
+    dtype = np.result_type(a.data, x)
+    x = x.astype(accumulator(dtype))
+    y = np.zeros(a.shape[0], x.dtype)
+    for m in range(a.shape[0]):
+        for p in range(a.indptr[m], a.indptr[m + 1]):
+            k = a.indices[p]
+            y[m] += a.data[p] * x[k]
+    return y.astype(dtype)
+
+
+def prepare(a: CSR, columns: int = 1) -> StoredRows:
+    """Widen values and indices to what one call of NumPy wants."""
+    return stored_rows(a)
+
+
+def vectorized(a: StoredRows, x: Array, out: Array | None = None) -> Array:
+    """Gather x, multiply, and add up each row's run of products."""
+    dtype = np.result_type(a.dtype, x)
+    y = times_vector(a, x.astype(wide_dtype(dtype), copy=False))
+    if out is None:
+        return y.astype(dtype, copy=False)
+    out[...] = y
+    return out
+
+
+SPMV_CSR = Kernel(
+    SPMV,
+    CSR,
+    bytes_moved,
+    loops=loops,
+    vectorized=Level(vectorized, prepare, takes_out=True),
+)

@@ -1,0 +1,212 @@
+"""Every kernel at every level over its op's samples: a new kernel file is tested here unedited."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minisparse.core.dtypes import Array, accumulator
+from minisparse.core.tensor_type import dense_type
+from minisparse.core.triplets import Triplets
+from minisparse.formats import Matrix
+from minisparse.kernels import KERNELS, Kernel, execute, pack
+from minisparse.ops import OPS, Op, Sample
+from tests.kernels.reference import assert_is_product, hold
+
+EVERY = [(kernel, level) for kernel in KERNELS.values() for level in kernel.levels]
+every_level = pytest.mark.parametrize(
+    ("kernel", "level"), EVERY, ids=[f"{kernel.name} {level}" for kernel, level in EVERY]
+)
+VIEWS = ("transpose", "flatten")
+
+
+def held(kernel: Kernel, sample: Sample) -> list[Any] | None:
+    """Return the operands as the kernel takes them; None where its format cannot hold one."""
+    operands: list[Any] = list(sample.operands)
+    at = kernel.op.sparse
+    if at is None:
+        return operands
+    given = operands[at]
+    if kernel.format is None:
+        operands[at] = given.to_dense() if isinstance(given, Triplets) else given
+    elif isinstance(given, Triplets):
+        operands[at] = hold(given, kernel.format_name)
+    else:
+        return None  # conv with 4-D weights: for a plain array only
+    return operands
+
+
+def run(kernel: Kernel, level: str, operands: list[Any], sample: Sample, **more: Any) -> Any:
+    found = kernel.levels[level]
+    attrs = kernel.op.complete(sample.attrs)
+    given = list(operands)
+    at = kernel.op.sparse
+    with np.errstate(all="ignore"):
+        if at is not None:
+            given[at] = pack(found, given[at])
+        return execute(kernel.op, found, given, attrs, **more)
+
+
+def samples(kernel: Kernel, seed: int = 0) -> list[tuple[Sample, list[Any]]]:
+    """Return the samples that the kernel's format can hold; there are some."""
+    every = [(s, held(kernel, s)) for s in kernel.op.samples(np.random.default_rng(seed))]
+    return [(s, operands) for s, operands in every if operands is not None]
+
+
+def dense(x: Any) -> Array:
+    return x.to_dense() if isinstance(x, Matrix) else np.asarray(x)
+
+
+@every_level
+def test_results_are_right(kernel: Kernel, level: str) -> None:
+    for sample, operands in samples(kernel):
+        result = dense(run(kernel, level, operands, sample))
+        if kernel.op.name == "spmm":
+            assert_is_product(result, operands[0], operands[1], sample.label)
+        elif kernel.op.name == "spmv":
+            assert_is_product(result[:, None], operands[0], operands[1][:, None], sample.label)
+        else:
+            assert_near_the_meaning(kernel.op, result, operands, sample)
+
+
+def assert_near_the_meaning(op: Op, result: Array, operands: list[Any], sample: Sample) -> None:
+    """Compare with the dense meaning: exactly where nothing is rounded, else by magnitudes."""
+    attrs = op.complete(sample.attrs)
+    plain = [dense(x) for x in operands]
+    with np.errstate(all="ignore"):
+        wanted = op.dense(plain, attrs)
+    assert (result.dtype, result.shape) == (wanted.dtype, wanted.shape), sample.label
+    if op.name not in ("gemm", "conv", "batch_normalization") or wanted.dtype.kind in "biu":
+        np.testing.assert_array_equal(result, wanted, sample.label)
+        return
+    if op.name == "batch_normalization":
+        terms, magnitude = 4, np.abs(wanted) + np.abs(wanted - plain[2].reshape(_channels(wanted)))
+    else:  # duplicates are terms of their own
+        terms = 2 + 2 * max(x.size // max(x.shape[0], 1) for x in plain[:2])
+        positive = {name: abs(attrs[name]) for name in ("alpha", "beta") if name in attrs}
+        magnitude = op.dense([absolute(x) for x in operands], attrs | positive)
+    narrow = 2.0**-7 if wanted.dtype.name == "bfloat16" else np.finfo(wanted.dtype).eps
+    u = np.finfo(accumulator(wanted.dtype)).eps * terms + narrow
+    difference = np.abs(in_double(result) - in_double(wanted))
+    np.testing.assert_array_less(difference, u * magnitude + 1e-30, sample.label)
+
+
+def in_double(x: Array) -> Array:
+    return x.astype(np.complex128 if x.dtype.kind == "c" else np.float64)
+
+
+def absolute(x: Any) -> Array:
+    """Return the sum of the absolute values of the entries of each cell."""
+    if not isinstance(x, Matrix):
+        return np.abs(in_double(x)).astype(np.float64)
+    row, col, data, shape = x.triplets()
+    return Triplets(row, col, absolute(data), shape).to_dense()
+
+
+def _channels(x: Array) -> tuple[int, ...]:
+    return (-1,) + (1,) * (x.ndim - 2)
+
+
+@every_level
+def test_operands_are_never_written_to(kernel: Kernel, level: str) -> None:
+    for sample, operands in samples(kernel):
+        for x in operands:
+            if not isinstance(x, Matrix):
+                x.flags.writeable = False
+        before = [dense(x).copy() for x in operands]
+        run(kernel, level, operands, sample)
+        for x, was in zip(operands, before, strict=True):
+            np.testing.assert_array_equal(dense(x), was, sample.label)
+
+
+@every_level
+def test_results_are_fresh_and_the_same_again(kernel: Kernel, level: str) -> None:
+    for sample, operands in samples(kernel):
+        first, second = (run(kernel, level, operands, sample) for _ in range(2))
+        np.testing.assert_array_equal(dense(first), dense(second), sample.label)
+        if kernel.op.name in VIEWS or isinstance(first, Matrix):
+            continue
+        assert first.flags.writeable, sample.label
+        assert not np.shares_memory(first, second), sample.label
+        for x in operands:
+            assert isinstance(x, Matrix) or not np.shares_memory(first, x), sample.label
+
+
+@every_level
+def test_results_go_where_they_are_told(kernel: Kernel, level: str) -> None:
+    for sample, operands in samples(kernel):
+        wanted = run(kernel, level, operands, sample)
+        if isinstance(wanted, Matrix):
+            continue
+        out = np.full_like(wanted, 7, order="C")
+        assert run(kernel, level, operands, sample, out=out) is out
+        np.testing.assert_array_equal(out, wanted, sample.label)
+        # Elsewhere in memory BLAS may sum in another order.
+        for out in (np.full_like(wanted, 7, order="F"), every_second(wanted)):
+            assert run(kernel, level, operands, sample, out=out) is out
+            np.testing.assert_allclose(in_double(out), in_double(wanted), 1e-3, 1e-5)
+
+
+def every_second(x: Array) -> Array:
+    """Return an array like ``x`` whose rows lie apart in memory."""
+    return np.full((2 * x.shape[0], *x.shape[1:]), 7, x.dtype)[::2] if x.ndim else x.copy()
+
+
+FUSED = [op for op in OPS.values() if op.parts]
+
+
+@pytest.mark.parametrize("op", FUSED, ids=lambda op: op.name)
+def test_fused_equals_one_after_another_bit_for_bit(op: Op) -> None:
+    for kernel in KERNELS.values():
+        if kernel.op is not op.base:
+            continue
+        for level in kernel.levels.values():
+            _compare_fused(op, kernel, level)
+
+
+def _compare_fused(op: Op, kernel: Kernel, level: Any) -> None:
+    count = len(op.base.operands)
+    for sample in op.samples(np.random.default_rng(2)):
+        operands = held(kernel, sample)
+        if operands is None:
+            continue
+        attrs = op.complete(sample.attrs)
+        with np.errstate(all="ignore"):
+            if op.sparse is not None:
+                operands[op.sparse] = pack(level, operands[op.sparse])
+            fused = execute(op, level, operands, attrs)
+            result = execute(op.base, level, operands[:count], attrs)
+            more = operands[count:]
+            for part in op.epilogue:
+                extra, more = more[: len(part.operands) - 1], more[len(part.operands) - 1 :]
+                result = part.dense((result, *extra), {})
+        assert fused.dtype == result.dtype, sample.label
+        np.testing.assert_array_equal(fused, result, f"{kernel.name}: {sample.label}")
+
+
+def test_a_wider_bias_widens_the_result() -> None:
+    spmm = KERNELS["spmm_csr"]
+    (sample, operands), *_ = samples(spmm)
+    level = spmm.levels["vectorized"]
+    bias = np.linspace(-1, 1, operands[0].shape[0])
+    given = (pack(level, operands[0]), operands[1], bias)
+    fused = execute(OPS["spmm_bias_relu"], level, given)
+    assert fused.dtype == np.float64
+    product = run(spmm, "vectorized", operands, sample)
+    np.testing.assert_array_equal(fused, np.maximum(product + bias[:, None], 0))
+
+
+def test_every_op_has_a_kernel_on_plain_arrays() -> None:
+    have = {kernel.op.name for kernel in KERNELS.values() if kernel.format is None}
+    assert have >= {op.name for op in OPS.values() if not op.parts and op.name != "spmv"}
+
+
+@pytest.mark.parametrize("kernel", KERNELS.values(), ids=lambda kernel: kernel.name)
+def test_bytes_moved_counts_at_least_what_is_stored(kernel: Kernel) -> None:
+    for sample, operands in samples(kernel):
+        types = [x.type if isinstance(x, Matrix) else dense_type(x) for x in operands]
+        moved = kernel.bytes_moved(*types)
+        assert isinstance(moved, int), sample.label
+        at = kernel.op.sparse
+        if at is not None:
+            assert moved >= types[at].nnz * types[at].itemsize, sample.label

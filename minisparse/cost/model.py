@@ -1,0 +1,69 @@
+"""The first cost model: seconds from flops, bytes, gathered elements and calls.
+
+    t = calls * call + max(flops / (peak * efficiency), bytes / bandwidth) + gathered / gather
+
+Arithmetic and traffic overlap, so the larger counts (the roofline of Williams, Waterman and
+Patterson, CACM 52(4), 2009); a gather fills the scratch that the arithmetic then reads, and a
+call into the array library costs its entry whatever it does. A ``loops`` level is interpreted:
+there each multiply-add is a step.
+"""
+
+from minisparse.core.dtypes import DType
+from minisparse.core.tensor_type import TensorType
+from minisparse.cost.machine import Machine
+from minisparse.formats import Pattern
+from minisparse.kernels import Kernel, Level, Work
+from minisparse.ops import Attrs, Op
+
+
+def work_of(
+    op: Op,
+    kernel: Kernel,
+    level: Level,
+    pattern: Pattern | None,
+    types: tuple[TensorType, ...],
+    attrs: Attrs,
+) -> Work:
+    """Return what one call does: the level's own account, or the op's flops and kernel's bytes.
+
+    Parameters
+    ----------
+    op : Op
+        The op, perhaps fused; its epilogue is not counted as traffic.
+    kernel, level : Kernel, Level
+        How it would be computed.
+    pattern : Pattern or None
+        What is known of the sparse operand.
+    types : tuple of TensorType
+        Operand types, sizes known, the sparse operand's as it would be stored.
+    attrs : mapping
+        The op's attributes.
+    """
+    own = types[: len(op.base.operands)]
+    if level.work is not None and pattern is not None:
+        return level.work(pattern, own, attrs)
+    return Work(flops=op.base.flops(own, attrs), bytes=kernel.bytes_moved(*own), calls=1)
+
+
+def price(op: Op, work: Work, level: str, dtype: DType, machine: Machine) -> float:
+    """Return the predicted seconds of one call.
+
+    Parameters
+    ----------
+    op : Op
+        Ops that take a weight multiply matrices; all others are elementwise.
+    work : Work
+        What the call does.
+    level : str
+        The kernel's level.
+    dtype : numpy.dtype
+        In which the arithmetic is done.
+    machine : Machine
+        Whose speeds count.
+    """
+    if level == "loops":
+        return machine.call + work.flops / 2 * machine.step
+    peak = machine.elementwise if op.base.sparse is None else machine.matmul_rate(dtype)
+    arithmetic = work.flops / (peak * work.efficiency)
+    traffic = work.bytes / machine.bandwidth
+    return work.calls * machine.call + max(arithmetic, traffic) + work.gathered / machine.gather

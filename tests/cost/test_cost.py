@@ -1,0 +1,106 @@
+"""The cost model: what it counts, and how prices follow machine, shape and pattern."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from minisparse.core.dtypes import Array
+from minisparse.core.errors import UsageError
+from minisparse.core.tensor_type import DENSE, Layout
+from minisparse.cost import MACHINES, Target, candidates, find_machine, price
+from minisparse.cost.candidates import as_stored
+from minisparse.formats import find_pattern, from_dense
+from minisparse.graph import Graph, GraphBuilder
+from minisparse.kernels import Work
+from minisparse.ops import OPS
+from minisparse.passes import PASSES, run_passes
+from tests.networks import PATTERNS, perceptron, pruned
+
+MACHINE = find_machine("cpu")
+SPMM = OPS["spmm"]
+
+
+def one_product(w: Array, columns: int) -> Graph:
+    b = GraphBuilder("one")
+    x = b.input("x", (w.shape[1], columns))
+    graph = b.build({"y": b.op("spmm", b.constant("w", w), x, name="p")})
+    recognized, _ = run_passes(graph, Target(), {"r": PASSES["recognize_sparsity"]})
+    return recognized
+
+
+def test_targets_by_name() -> None:
+    for name in ("cpu", *MACHINES):
+        assert find_machine(name).source
+    with pytest.raises(UsageError, match="no target 'abacus'; targets: cpu"):
+        find_machine("abacus")
+
+
+def test_the_formula() -> None:
+    m = replace(
+        MACHINE, matmul={"float32": 100.0}, other_matmul=1.0, bandwidth=10.0, gather=5.0, call=1.0
+    )
+    f32 = np.dtype("float32")
+    work = Work(flops=1000, bytes=20, gathered=50, calls=3, efficiency=0.5)
+    assert price(SPMM, work, "vectorized", f32, m) == 3 + 1000 / 50 + 10
+    slow_memory = replace(m, bandwidth=0.5)  # traffic now outlasts the arithmetic
+    assert price(SPMM, work, "vectorized", f32, slow_memory) == 3 + 40 + 10
+    assert price(SPMM, work, "loops", f32, m) == pytest.approx(1 + 500 * m.step)
+    assert price(SPMM, work, "vectorized", np.dtype("int64"), m) > price(
+        SPMM, work, "vectorized", f32, m
+    )
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_predicted_storage_is_what_conversion_stores(pattern: str) -> None:
+    w = pruned(np.random.default_rng(0), 24, 16, pattern)
+    graph = one_product(w, 8)
+    for candidate in candidates(graph, graph.node("p"), Target()):
+        layout = candidate.layout
+        if layout == DENSE:
+            assert candidate.weight_bytes == w.nbytes
+            continue
+        a = from_dense(w, layout)
+        assert candidate.weight_bytes == a.nbytes, layout
+        predicted = as_stored(graph.types["w"], find_pattern(w), layout)
+        assert (predicted.nnz, predicted.index_dtype) == (a.nnz, a.type.index_dtype), layout
+
+
+def test_every_format_is_offered_where_the_pattern_allows_it() -> None:
+    graph = one_product(pruned(np.random.default_rng(0), 32, 32, "2:4"), 16)
+    names = {str(c.layout) for c in candidates(graph, graph.node("p"), Target())}
+    assert {"dense", "csr", "csc", "coo", "bsr 4x4", "bsr 32x32", "nm 2:4"} <= names
+    graph = one_product(pruned(np.random.default_rng(0), 32, 32, "random"), 16)
+    names = {str(c.layout) for c in candidates(graph, graph.node("p"), Target())}
+    assert "nm 2:4" not in names
+
+
+def test_an_unknown_pattern_offers_only_what_is_there() -> None:
+    b = GraphBuilder("one")
+    x = b.input("x", (8, 4))
+    a = from_dense(np.eye(8, dtype="float32"), "csc")
+    graph = b.build({"y": b.op("spmm", b.constant("w", a), x, name="p")})
+    assert {c.layout for c in candidates(graph, graph.node("p"), Target())} == {Layout("csc")}
+
+
+def best(w: Array, columns: int = 256) -> Layout:
+    graph = one_product(w, columns)
+    return candidates(graph, graph.node("p"), Target())[0].layout
+
+
+def test_prices_rank_patterns_as_they_were_measured() -> None:
+    rng = np.random.default_rng(0)
+    w = rng.standard_normal((1024, 1024)).astype("float32")
+    assert best(w) == DENSE
+    assert best(np.where(rng.random(w.shape) < 0.5, w, 0).astype("float32")) == DENSE
+    assert best(np.where(rng.random(w.shape) < 0.01, w, 0).astype("float32")).format == "csr"
+    assert best(np.where(rng.random((1024, 1)) < 0.5, w, 0).astype("float32")).format != "dense"
+    coarse = np.kron(rng.random((64, 64)) < 0.1, np.ones((16, 16), bool))
+    assert best(np.where(coarse, w, 0).astype("float32")).format == "bsr"
+
+
+def test_levels_that_no_kernel_has_fall_back_to_those_it_has() -> None:
+    graph = perceptron("none")
+    sized = Target(levels=("loops",)).bind(graph)
+    for node in sized.nodes:
+        assert candidates(sized, node, Target(levels=("loops",)))

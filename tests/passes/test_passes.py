@@ -1,0 +1,189 @@
+"""Every pass on every network: same meaning, same interface, nothing left to do a second time."""
+
+import importlib
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minisparse.core.errors import InternalError, UsageError
+from minisparse.core.tensor_type import DENSE, Layout
+from minisparse.cost import Target
+from minisparse.formats import CSR, NM
+from minisparse.graph import Graph
+from minisparse.passes import PASSES, Pass, PassReport, in_order, run_passes
+from tests.networks import NETWORKS, PATTERNS, branching, feeds_for, meaning, perceptron
+
+GRAPHS = [network(pattern) for network in NETWORKS for pattern in PATTERNS]
+
+
+def run_only(graph: Graph, *names: str) -> tuple[Graph, tuple[PassReport, ...]]:
+    """Run some of the passes, in their order."""
+    target = Target(sizes={"batch": 256})
+    return run_passes(graph, target, PASSES, skip=[name for name in PASSES if name not in names])
+
+
+def assert_same_meaning(before: Graph, after: Graph) -> None:
+    feeds = feeds_for(before)
+    expected, found = meaning(before, feeds), meaning(after, feeds)
+    assert list(found) == list(expected)
+    for name, x in expected.items():
+        np.testing.assert_allclose(found[name], x, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("graph", GRAPHS, ids=lambda g: g.name)
+def test_each_pass_in_its_place_keeps_meaning_and_is_idempotent(graph: Graph) -> None:
+    target = Target(sizes={"batch": 128})
+    current = graph
+    for step in in_order(PASSES):
+        rewritten = step.run(current, target)
+        assert_same_meaning(graph, rewritten)
+        assert str(step.run(rewritten, target)) == str(rewritten), step.name
+        current = rewritten
+
+
+@given(
+    st.sampled_from(NETWORKS),
+    st.sampled_from(PATTERNS),
+    st.integers(0, 2**16),
+    st.permutations(sorted(PASSES)),
+    st.integers(0, len(PASSES)),
+)
+def test_any_subset_of_passes_in_any_order_keeps_the_meaning(
+    network: type, pattern: str, seed: int, order: list[str], count: int
+) -> None:
+    graph = network(pattern, seed)
+    current = graph
+    for name in order[:count]:
+        current = PASSES[name].run(current, Target())
+    assert_same_meaning(graph, current)
+
+
+@pytest.mark.parametrize("name", sorted(PASSES))
+def test_every_pass_can_be_left_out_and_is_documented(name: str) -> None:
+    _, reports = run_passes(perceptron("random"), Target(), PASSES, skip=(name,))
+    assert name not in [report.name for report in reports]
+    text = importlib.import_module(f"minisparse.passes.{name}").__doc__ or ""
+    for heading in ("Before", "After", "Why", "When", "Keeps"):
+        assert heading in text
+
+
+def test_order_follows_what_each_pass_asks_for() -> None:
+    position = {p.name: i for i, p in enumerate(in_order(PASSES))}
+    for p in PASSES.values():
+        assert set(p.after) <= set(PASSES)
+        assert all(position[before] < position[p.name] for before in p.after)
+    loop = {n: Pass(n, lambda g, t: g, (o,)) for n, o in itertools.permutations("ab", 2)}
+    with pytest.raises(InternalError, match="wait for each other"):
+        in_order(loop)
+
+
+def test_an_unknown_pass_is_named_with_the_known_ones() -> None:
+    with pytest.raises(UsageError, match=r"no pass fuse_all; passes: .*fuse_epilogue"):
+        run_passes(perceptron("random"), Target(), PASSES, skip=("fuse_all",))
+
+
+def test_a_pass_that_changes_the_interface_is_caught() -> None:
+    def drop(graph: Graph, target: Target) -> Graph:
+        return replace(graph, outputs={"y": graph.nodes[0].output})
+
+    with pytest.raises(InternalError, match="pass drop changed"):
+        run_passes(perceptron("random"), Target(), {"drop": Pass("drop", drop)})
+
+
+def test_recognize_sparsity_finds_patterns_and_changes_nothing() -> None:
+    graph = perceptron("rows")
+    after, (report,) = run_only(graph, "recognize_sparsity")
+    assert set(after.patterns) == {"w0", "w1", "w2"}
+    assert after.patterns["w0"].nonzero_rows == 12
+    assert after.nodes == graph.nodes
+    assert "w0" in str(report)
+
+
+def test_lower_gemm_takes_pruned_constants_only() -> None:
+    lowered, _ = run_only(perceptron("random"), "recognize_sparsity", "lower_gemm")
+    assert [n.op.name for n in lowered.nodes].count("spmm") == 3
+    dense, _ = run_only(perceptron("none"), "recognize_sparsity", "lower_gemm")
+    assert [n.op.name for n in dense.nodes].count("spmm") == 0
+    unseen, _ = run_only(perceptron("random"), "lower_gemm")
+    assert [n.op.name for n in unseen.nodes].count("spmm") == 0
+    scaled, _ = run_only(branching("random"), "recognize_sparsity", "lower_gemm")
+    assert scaled.node("scaled").op.name == "gemm"  # alpha is not 1
+
+
+def test_cancel_transposes_leaves_one_at_each_end() -> None:
+    steps = ("recognize_sparsity", "lower_gemm", "cancel_transposes")
+    graph, _ = run_only(perceptron("random"), *steps)
+    turns = [n for n in graph.nodes if n.op.name == "transpose"]
+    reading_data = [n for n in turns if n.inputs[0] not in graph.constants]
+    assert len(reading_data) == 2
+    assert reading_data[0].inputs == ("x",)
+    assert reading_data[-1].output == graph.outputs["y"]
+
+
+def test_select_format_wishes_only_where_it_is_predicted_to_pay() -> None:
+    big = perceptron("random", sizes=(512, 512, 512))
+    steps = ("recognize_sparsity", "lower_gemm", "select_format")
+    graph, _ = run_only(big, *steps)
+    wants = [layout for node in graph.nodes for layout in node.wants.values()]
+    assert all(layout != DENSE for layout in wants)
+    dense, _ = run_only(perceptron("none"), *steps)
+    assert not any(node.wants for node in dense.nodes)
+    rows, _ = run_only(perceptron("rows", sizes=(512, 512, 512)), *steps)
+    assert all(node.wants for node in rows.nodes if node.op.name == "spmm")
+
+
+def wishing(layout: Layout) -> Graph:
+    """Return a graph in which two nodes want the same weight in a layout."""
+    steps = ("recognize_sparsity", "lower_gemm", "cancel_transposes")
+    graph, _ = run_only(branching("2:4"), *steps)
+    nodes = [replace(n, wants={0: layout}) if n.op.name == "spmm" else n for n in graph.nodes]
+    return graph.replace_nodes(nodes)
+
+
+@pytest.mark.parametrize("layout", [Layout("csr"), Layout("bsr", (4, 4)), Layout("nm", (2, 4))])
+def test_conversions_are_shared_and_then_folded(layout: Layout) -> None:
+    before = wishing(layout)
+    graph, _ = run_only(before, "insert_conversions")
+    converts = [n for n in graph.nodes if n.op.name == "convert"]
+    assert len(converts) == 1
+    assert not any(n.wants for n in graph.nodes)
+    folded, (report,) = run_only(graph, "fold_constants")
+    assert not any(n.op.name == "convert" for n in folded.nodes)
+    stored = folded.constants[converts[0].output]
+    assert stored.type.layout == layout  # type: ignore[union-attr]
+    assert "removed 1 convert" in str(report)
+    assert_same_meaning(before, folded)
+
+
+def test_a_stored_filter_remembers_its_shape() -> None:
+    from tests.networks import convolutional
+
+    graph, _ = run_only(convolutional("random"), "recognize_sparsity")
+    nodes = [replace(n, wants={1: Layout("csr")}) if n.name == "conv1" else n for n in graph.nodes]
+    after, _ = run_only(graph.replace_nodes(nodes), "insert_conversions", "fold_constants")
+    conv = after.node("conv1")
+    assert isinstance(after.constants[conv.inputs[1]], CSR)
+    assert conv.attrs["kernel_shape"] == (3, 3)
+    assert_same_meaning(graph, after)
+
+
+def test_fuse_epilogue_takes_single_readers_only() -> None:
+    steps = ("recognize_sparsity", "lower_gemm", "cancel_transposes", "fuse_epilogue")
+    graph, (*_, report) = run_only(perceptron("random"), *steps)
+    assert [n.op.name for n in graph.nodes if n.op.base.name == "spmm"] == [
+        "spmm_bias_relu", "spmm_relu", "spmm_bias",
+    ]  # fmt: skip
+    assert "spmm_bias_relu" in str(report)
+    shared, _ = run_only(branching("random"), *steps)
+    first = shared.producers[shared.outputs["first"]]
+    assert not first.op.name.endswith("relu")  # "first" is an output: it must exist in memory
+
+
+def test_n_m_weights_are_offered_as_n_m() -> None:
+    graph = wishing(Layout("nm", (2, 4)))
+    after, _ = run_only(graph, "insert_conversions", "fold_constants")
+    assert any(isinstance(c, NM) for c in after.constants.values())

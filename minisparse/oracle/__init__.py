@@ -1,0 +1,28 @@
+"""The answer key: exact answers, error bounds, hard inputs, verdicts.
+
+It knows what ops mean, and nothing of how minisparse computes them: kernels are never imported.
+"""
+
+from minisparse.oracle.check import check
+from minisparse.oracle.exact import exact
+from minisparse.oracle.plan_check import NodeJudgement, run_exact, verify_nodes
+from minisparse.oracle.profile import DEFAULT, IEEE, Profile
+from minisparse.oracle.report import Failure, Report
+from minisparse.oracle.truth import Truth
+from minisparse.oracle.verdict import Judgement, judge
+
+__all__ = [
+    "DEFAULT",
+    "IEEE",
+    "Failure",
+    "Judgement",
+    "NodeJudgement",
+    "Profile",
+    "Report",
+    "Truth",
+    "check",
+    "exact",
+    "judge",
+    "run_exact",
+    "verify_nodes",
+]

@@ -1,0 +1,225 @@
+"""Judge a run node by node, and run a graph exactly.
+
+A node is judged on the inputs that it really had, as the runtime recorded them: an error is
+blamed on the node that made it, and not on those that it was handed on to.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minisparse.core.dtypes import Array
+from minisparse.core.errors import UsageError
+from minisparse.core.triplets import Triplets
+from minisparse.formats import Matrix
+from minisparse.graph import Graph, Node
+from minisparse.oracle.exact import Operand, exact
+from minisparse.oracle.profile import Profile, find_profile
+from minisparse.oracle.verdict import Judgement, judge
+
+Value = Array | Matrix
+_SEED = 0
+
+
+@dataclass(frozen=True)
+class NodeJudgement:
+    """The verdict on one node.
+
+    Attributes
+    ----------
+    node, op : str
+        Names of the node and of its op.
+    judgement : Judgement
+        What was found in its result.
+    columns : tuple of int or None
+        Which columns, rows or images of the result were looked at; None means all.
+    """
+
+    node: str
+    op: str
+    judgement: Judgement
+    columns: tuple[int, ...] | None = None
+
+    @property
+    def verdict(self) -> str:
+        """``"PASS"``, ``"FAIL"`` or ``"VACUOUS"``."""
+        return self.judgement.verdict
+
+    @property
+    def error_over_bound(self) -> float:
+        """The worst error over its bound."""
+        return self.judgement.error_over_bound
+
+    @property
+    def position(self) -> tuple[int, ...]:
+        """Where in the node's result the worst element is."""
+        return self.judgement.position
+
+    def __str__(self) -> str:
+        """Return the verdict in a line."""
+        text = f"{self.verdict:7} {self.node} = {self.op}: {self.error_over_bound:.3g} of the bound"
+        return f"{text}; {self.judgement.message}" if self.judgement.message else text
+
+
+class _Cut(NamedTuple):
+    """Which operand's columns, or rows, make which columns of the result: the batch, mostly."""
+
+    operand: int
+    axis: int
+    result_axis: int
+
+
+_CUTS = {
+    "spmm": _Cut(1, 1, 1),
+    "gemm": _Cut(0, 0, 0),
+    "conv": _Cut(0, 0, 0),
+    "batch_normalization": _Cut(0, 0, 0),
+    "max_pool": _Cut(0, 0, 0),
+}
+
+
+def verify_nodes(
+    graph: Graph,
+    values: Mapping[str, Value],
+    *,
+    columns: int | None = None,
+    profile: str | Profile | None = None,
+) -> list[NodeJudgement]:
+    """Judge every node of a run on the inputs that it had.
+
+    Parameters
+    ----------
+    graph : Graph
+        What was run, possibly rewritten and fused.
+    values : mapping
+        Every value that a node read or defined, by name; constants may be left to the graph.
+    columns : int, optional
+        Look at no more than so many items of the batch: the first two, the last two, and others
+        drawn with a fixed seed. These are columns of b for spmm, rows of the result for gemm,
+        images for conv, batch_normalization and max_pool. Other ops are cheap, and are judged in
+        full.
+    profile : {"default", "ieee"}, optional
+        What implicit zeros mean.
+
+    Returns
+    -------
+    list of NodeJudgement
+        One for each node, in the graph's order.
+
+    Raises
+    ------
+    UsageError
+        If a value is missing, or ``columns`` is less than 1.
+    """
+    if columns is not None and columns < 1:
+        raise UsageError(f"verify_nodes: columns is {columns}; it must be at least 1")
+    meaning = find_profile(profile)
+    known = {**graph.constants, **values}
+    for node in graph.nodes:
+        for name in (*node.inputs, *node.outputs):
+            if name not in known:
+                raise UsageError(
+                    f"verify_nodes: node '{node.name}' has no recorded value '{name}'; "
+                    f"record every value of the run"
+                )
+    return [_verify(node, known, columns, meaning) for node in graph.nodes]
+
+
+def _verify(
+    node: Node, values: Mapping[str, Value], columns: int | None, profile: Profile
+) -> NodeJudgement:
+    operands: Sequence[Operand] = [values[name] for name in node.inputs]
+    got: Any = values[node.output]
+    got = got.to_dense() if isinstance(got, Matrix) else got
+    cut = _CUTS.get(node.op.base.name)
+    if columns is None or cut is None or np.ndim(got) <= cut.result_axis:
+        return _judged(node, operands, got, profile)
+    if cut.operand == 0 and node.attrs.get("transA"):
+        cut = cut._replace(axis=1)
+    length = got.shape[cut.result_axis]
+    if length <= columns or np.shape(operands[cut.operand])[cut.axis] != length:
+        return _judged(node, operands, got, profile)  # a wrong shape is judged as it is
+    chosen = _choose(length, columns)
+    fewer = list(operands)
+    fewer[cut.operand] = np.asarray(operands[cut.operand]).take(chosen, axis=cut.axis)
+    if node.op.base.name == "gemm" and len(node.op.base.operands) > 2 and len(fewer) > 2:
+        fewer[2] = _cut_addend(np.asarray(fewer[2]), length, chosen)
+    some = got.take(chosen, axis=cut.result_axis)
+    return _judged(node, fewer, some, profile, (cut.result_axis, tuple(map(int, chosen))))
+
+
+def _judged(
+    node: Node,
+    operands: Sequence[Operand],
+    got: Any,
+    profile: Profile,
+    part: tuple[int, tuple[int, ...]] | None = None,
+) -> NodeJudgement:
+    truth = exact(node.op, operands, node.attrs, profile)
+    found = judge(got, truth, part)
+    return NodeJudgement(node.name, node.op.name, found, part and part[1])
+
+
+def _cut_addend(c: Array, rows: int, chosen: Array) -> Array:
+    """Return the chosen rows of Gemm's C, or C itself where it is the same for every row."""
+    return c[chosen] if c.ndim == 2 and c.shape[0] == rows else c
+
+
+def _choose(length: int, count: int) -> Array:
+    """Return the first two, the last two, and others at random, in ascending order."""
+    ends = list(dict.fromkeys([0, length - 1, 1, length - 2]))[:count]
+    others = np.setdiff1d(np.arange(length), ends)
+    rng = np.random.default_rng(_SEED)
+    return np.sort(np.concatenate([ends, rng.permutation(others)[: count - len(ends)]]))
+
+
+def run_exact(
+    graph: Graph, feeds: Mapping[str, Array], profile: str | Profile | None = None
+) -> dict[str, Array]:
+    """Run a graph with exact arithmetic: each node's exact result is rounded once to its dtype.
+
+    Parameters
+    ----------
+    graph : Graph
+        Any graph whose ops the oracle knows; kernels and formats are not used.
+    feeds : mapping
+        From input names to arrays.
+    profile : {"default", "ieee"}, optional
+        What implicit zeros of sparse constants mean.
+
+    Returns
+    -------
+    dict
+        From the graph's output names to arrays.
+
+    Raises
+    ------
+    UsageError
+        If an input is missing.
+    """
+    meaning = find_profile(profile)
+    missing = sorted(set(graph.inputs) - set(feeds))
+    if missing:
+        raise UsageError(f"run_exact: no value for input {', '.join(missing)}")
+    values: dict[str, Operand] = {**graph.constants, **feeds}
+    for node in graph.nodes:
+        operands = [values[name] for name in node.inputs]
+        if node.op.name == "convert" and node.attrs["format"] != "dense":
+            values[node.output] = _stored(operands[0])
+        else:
+            values[node.output] = exact(node.op, operands, node.attrs, meaning).rounded()
+    found = {shown: values[name] for shown, name in graph.outputs.items()}
+    return {n: v if isinstance(v, np.ndarray) else v.to_dense() for n, v in found.items()}
+
+
+def _stored(x: Operand) -> Triplets:
+    """Return what a conversion to a sparse format stores: what is not zero, or was stored."""
+    if isinstance(x, Triplets):
+        return x
+    if isinstance(x, Matrix):
+        return x.triplets()
+    matrix = x.reshape(x.shape[0], int(np.prod(x.shape[1:], dtype=int)))
+    row, col = np.nonzero(matrix)
+    return Triplets(row, col, matrix[row, col], matrix.shape)

@@ -1,0 +1,82 @@
+"""One question to an implementation, before it is written down in the arrays of some format."""
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+
+from minisparse.core.dtypes import Array
+from minisparse.core.triplets import Triplets
+
+Layout = Literal["C", "F", "strided", "backwards", "read-only", "A strided"]
+LAYOUTS: tuple[Layout, ...] = ("C", "F", "strided", "backwards", "read-only", "A strided")
+"""How arrays lie in memory; all but the last two speak of the dense operand."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A sparse matrix, a dense one, and everything that should make no difference.
+
+    Attributes
+    ----------
+    label : str
+        What is hard about it.
+    a : Triplets
+        ``[M, K]``. Formats keep the order of the entries as far as they can.
+    b : ndarray, shape (K, N)
+        The dense factor; products with a vector take its first column.
+    bias : ndarray, shape (M,)
+        For ops that take one.
+    index_dtypes : tuple of str
+        Dtypes of pointers and of indices (of rows and of columns, for coo).
+    layout : str
+        One of :data:`LAYOUTS`.
+    block : tuple of int
+        Height and width of blocks, for bsr.
+    earlier : ndarray, shape (nnz,), or None
+        Other values with which the same index arrays are used in a call before this one.
+    in_place : bool
+        Whether then the array of values is the same too, overwritten between the calls.
+    """
+
+    label: str
+    a: Triplets
+    b: Array
+    bias: Array
+    index_dtypes: tuple[str, str] = ("int32", "int32")
+    layout: Layout = "C"
+    block: tuple[int, int] = (2, 3)
+    earlier: Array | None = None
+    in_place: bool = field(default=False)
+
+    def with_entries(self, keep: Array) -> "Problem":
+        """Return it with some of the stored entries: a mask, or their numbers in a new order."""
+        a = self.a
+        left = Triplets(a.row[keep], a.col[keep], a.data[keep], a.shape)
+        earlier = None if self.earlier is None else self.earlier[keep]
+        return replace(self, a=left, earlier=earlier)
+
+
+def arrange(x: Array, layout: Layout) -> Array:
+    """Return a copy of ``x [...]`` that lies in memory in the given way.
+
+    Examples
+    --------
+    >>> arrange(np.ones((4, 4)), "strided").strides
+    (288, 24)
+    """
+    if layout == "F":
+        return np.asfortranarray(x.copy())
+    if layout == "strided":
+        room = np.zeros([3 * n for n in x.shape], x.dtype)
+        room[tuple(slice(None, None, 3) for _ in x.shape)] = x
+        return room[tuple(slice(None, None, 3) for _ in x.shape)]
+    if layout == "backwards":
+        turn = tuple(slice(None, None, -1) for _ in x.shape)
+        return np.ascontiguousarray(x[turn])[turn]
+    return np.array(x, order="C")
+
+
+def fitting_index_dtype(wanted: str, largest: int) -> str:
+    """Return ``wanted`` if it holds ``largest``, else int32."""
+    return wanted if largest <= np.iinfo(wanted).max else "int32"

@@ -1,0 +1,23 @@
+"""Running a plan: an interpreter over slots, the events it tells, and the trace they leave."""
+
+from minisparse.runtime.events import DidRun, Event, WillRun
+from minisparse.runtime.executable import Executable
+from minisparse.runtime.feeds import check_feeds
+from minisparse.runtime.interpreter import events, run
+from minisparse.runtime.timing import Timing, measure
+from minisparse.runtime.trace import Record, Trace, trace
+
+__all__ = [
+    "DidRun",
+    "Event",
+    "Executable",
+    "Record",
+    "Timing",
+    "Trace",
+    "WillRun",
+    "check_feeds",
+    "events",
+    "measure",
+    "run",
+    "trace",
+]

@@ -1,0 +1,88 @@
+"""A plan that can be run: what ``ms.compile`` returns."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from minisparse.core.dtypes import Array
+from minisparse.core.errors import UsageError
+from minisparse.dispatch import Explanation, Plan
+from minisparse.dispatch.explanation import explain
+from minisparse.oracle import NodeJudgement, verify_nodes
+from minisparse.runtime.interpreter import run
+from minisparse.runtime.trace import Trace, trace
+from minisparse.show import card, table, table_text
+
+
+class Executable(Plan):
+    """A plan with the means to run it, trace it, explain it and have it judged.
+
+    Examples
+    --------
+    >>> import numpy as np, minisparse as ms
+    >>> b = ms.GraphBuilder("tiny")
+    >>> x = b.input("x", ("batch", 3))
+    >>> h = b.op("gemm", x, b.constant("w", np.eye(2, 3, dtype="float32")), transB=1)
+    >>> plan = ms.compile(b.build({"y": h}))
+    >>> plan(np.ones((1, 3), "float32"))
+    array([[1., 1.]], dtype=float32)
+    """
+
+    def run(self, feeds: Mapping[str, Any]) -> dict[str, Array]:
+        """Run the plan on arrays given by input name and return its outputs by name."""
+        return run(self, feeds)
+
+    def __call__(self, *inputs: Any) -> Any:
+        """Run the plan on arrays in the order of its inputs.
+
+        Returns
+        -------
+        ndarray or dict
+            The output if there is one, else the outputs by name.
+        """
+        if len(inputs) != len(self.graph.inputs):
+            raise UsageError(
+                f"graph '{self.graph.name}' takes {len(self.graph.inputs)} inputs "
+                f"({', '.join(self.graph.inputs)}), not {len(inputs)}"
+            )
+        outputs = run(self, dict(zip(self.graph.inputs, inputs, strict=True)))
+        return next(iter(outputs.values())) if len(outputs) == 1 else outputs
+
+    def trace(self, feeds: Mapping[str, Any]) -> Trace:
+        """Run the plan once and keep times, bytes and every value."""
+        return trace(self, feeds)
+
+    def explain(self) -> Explanation:
+        """Return every node's candidates, their prices, the choice and the reason."""
+        return explain(self)
+
+    def verify(self, feeds: Mapping[str, Any], columns: int = 16) -> list[NodeJudgement]:
+        """Run the plan and have the oracle judge each node on the node's own operands.
+
+        Parameters
+        ----------
+        feeds : mapping
+            From input names to arrays.
+        columns : int
+            How many items of the batch are judged.
+        """
+        return verify_nodes(self.graph, self.trace(feeds).values, columns=columns)
+
+    def __repr__(self) -> str:
+        """Return one line: model, target, number of steps."""
+        return f"Plan('{self.graph.name}' for {self.target.machine.name}, {len(self.steps)} steps)"
+
+    def __str__(self) -> str:
+        """Return one row per step: node, op, kernel, why."""
+        return table_text(_HEADERS, self._rows())
+
+    def _repr_html_(self) -> str:
+        """Return the card for a notebook."""
+        return card(
+            f"Plan {self.graph.name} for {self.target.machine.name}", table(_HEADERS, self._rows())
+        )
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        return [(s.node.name, s.node.op.name, s.chosen.name, s.why) for s in self.steps]
+
+
+_HEADERS = ("node", "op", "kernel", "why")

@@ -1,0 +1,36 @@
+"""Watching a plan run: step, back, breakpoints, any value, and into a kernel's loops.
+
+All of it is plain Python that pdb can follow: no thread, no trace hook.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from minisparse.debugger.breakpoints import Breakpoint
+from minisparse.debugger.difference import Difference
+from minisparse.debugger.element import Element, Term
+from minisparse.debugger.into import KernelSession
+from minisparse.debugger.moment import Moment
+from minisparse.debugger.session import Session
+from minisparse.debugger.terminal import step_through
+from minisparse.debugger.views import NodeView, Why
+from minisparse.dispatch import Plan
+
+__all__ = [
+    "Breakpoint",
+    "Difference",
+    "Element",
+    "KernelSession",
+    "Moment",
+    "NodeView",
+    "Session",
+    "Term",
+    "Why",
+    "debug",
+    "step_through",
+]
+
+
+def debug(plan: Plan, feeds: Mapping[str, Any]) -> Session:
+    """Return a session that steps through a run of a plan; see :class:`Session`."""
+    return Session(plan, feeds)

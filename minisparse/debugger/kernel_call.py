@@ -1,0 +1,80 @@
+"""Open the loops of a node's kernel on the node's own operands."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from minisparse.core.errors import UsageError
+from minisparse.debugger.into import KernelSession
+from minisparse.dispatch import Plan, Step
+from minisparse.formats import Matrix, from_dense
+from minisparse.graph import Constant
+from minisparse.kernels import Kernel, Level, find_level, kernels_for, pack
+
+
+def open_kernel(
+    plan: Plan, step: Step, values: Mapping[str, Constant], format: str | None = None
+) -> KernelSession:
+    """Return a session inside of the loops of a step's kernel.
+
+    Parameters
+    ----------
+    plan : Plan
+        Named in errors: which of its nodes have loops.
+    step : Step
+        Whose kernel is opened.
+    values : mapping
+        Every value known by now.
+    format : str, optional
+        Open the op's kernel for another format instead, the weight converted to it.
+
+    Raises
+    ------
+    UsageError
+        If the kernel has no loops, or an operand is not computed yet.
+    UnsupportedOpError
+        If there is no kernel with loops for ``format``.
+    """
+    node = step.node
+    kernel, level = _loops(plan, step, format)
+    missing = [name for name in node.inputs if name not in values]
+    if missing:
+        raise UsageError(
+            f"node '{node.name}' reads '{missing[0]}', which is not computed yet: "
+            f"break_on(name='{node.name}') and run() to there first"
+        )
+    operands: list[Any] = [values[name] for name in node.inputs[: len(node.op.base.operands)]]
+    at = node.op.base.sparse
+    if at is not None:
+        weight = operands[at] if format is None else _stored_as(operands[at], format)
+        operands[at] = pack(level, weight)
+    title = f"{node.name}: {kernel.name} loops"
+    if node.op.epilogue:
+        title += f", before {', '.join(part.name for part in node.op.epilogue)}"
+    return KernelSession(title, level.run, operands, node.attrs)
+
+
+def _loops(plan: Plan, step: Step, format: str | None) -> tuple[Kernel, Level]:
+    """Return the kernel to open and its loops."""
+    if format is not None:
+        return find_level(step.node.op, format, "loops")
+    kernel = step.chosen.kernel
+    if "loops" in kernel.levels:
+        return kernel, kernel.levels["loops"]
+    others = [k.format_name for k in kernels_for(step.node.op) if "loops" in k.levels]
+    nodes = [s.node.name for s in plan.steps if "loops" in s.chosen.kernel.levels]
+    remedy = (
+        f"step into the op's loops for another format: {', '.join(others)}"
+        if others
+        else f"nodes with loops: {', '.join(nodes) or 'none'}"
+    )
+    raise UsageError(
+        f"node '{step.node.name}' has no loops to step into, kernel {kernel.name} has only "
+        f"{', '.join(kernel.levels)}; {remedy}"
+    )
+
+
+def _stored_as(weight: Constant, format: str) -> Constant:
+    """Return a weight in another format; a plain one as a matrix, filters as its rows."""
+    if isinstance(weight, Matrix):
+        return weight.to_dense() if format == "dense" else weight.to(format)
+    return weight if format == "dense" else from_dense(weight.reshape(len(weight), -1), format)

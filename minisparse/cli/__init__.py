@@ -1,0 +1,105 @@
+"""The command line: ``minisparse run``, ``minisparse step``.
+
+A mistake of the caller's is one line on standard error and exit status 2; ``--debug`` shows the
+traceback too. A mistake of ours is a traceback and exit status 1.
+"""
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from minisparse import __version__
+from minisparse.core.errors import MinisparseError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments without the program's name; by default those of the process.
+    """
+    options = _parser().parse_args(argv)
+    try:
+        status: int = options.verb(options)
+        sys.stdout.flush()
+    except MinisparseError as error:
+        if options.debug:
+            traceback.print_exc()
+        message = " ".join(str(error).split())
+        sys.stderr.write(f"minisparse {options.command}: {message}\n")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # whoever read our output has enough; keep the interpreter from flushing into the void
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="minisparse",
+        description="A readable reference interpreter for sparse neural networks.",
+    )
+    parser.add_argument("--version", action="version", version=f"minisparse {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run = commands.add_parser(
+        "run", help="compile a model, run it, and explain, check and time what happened"
+    )
+    _add_common(run)
+    run.set_defaults(verb=_run)
+    step = commands.add_parser("step", help="step through a run, node by node and into kernels")
+    _add_common(step)
+    step.add_argument("--batch", type=_positive, default=4, help="how many inputs (default 4)")
+    step.add_argument(
+        "--break", dest="breaks", action="append", default=[], metavar="NODE|OP", help="stop there"
+    )
+    step.set_defaults(verb=_step)
+    return parser
+
+
+def _add_common(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "model", nargs="?", default="digits_mlp", metavar="MODEL",
+        help="a .npz that graph.save wrote, or a shipped model's name (default: digits_mlp)",
+    )  # fmt: skip
+    command.add_argument(
+        "--input", metavar="FILE",
+        help=".npz with an array for each input (and 'labels'), or .npy for a single input",
+    )  # fmt: skip
+    command.add_argument("--target", default="cpu", metavar="NAME", help="machine to compile for")
+    command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+
+
+def _positive(text: str) -> int:
+    """Return a whole number above zero."""
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not above zero")
+    return number
+
+
+def _run(options: argparse.Namespace) -> int:
+    from minisparse.cli.run import run
+    from minisparse.cli.screen import screen
+    from minisparse.show import palette_for
+
+    report = run(options.model, options.input, options.target)
+    sys.stdout.write(screen(report, palette_for(sys.stdout, os.environ)) + "\n")
+    return 0 if report.oracle_passed and report.same_labels else 1
+
+
+def _step(options: argparse.Namespace) -> int:
+    from minisparse.api import compile
+    from minisparse.cli.models import find_inputs, find_model
+    from minisparse.debugger import step_through
+
+    graph = find_model(options.model)
+    inputs = find_inputs(graph, options.model, options.input).first(options.batch)
+    sizes = dict.fromkeys(graph.symbols, options.batch)
+    plan = compile(graph, options.target, sizes=sizes)
+    return step_through(plan, inputs.feeds, sys.stdin, sys.stdout, tuple(options.breaks))

@@ -1,0 +1,154 @@
+"""The verb ``run``: compile, run, time against dense, judge; everything measured, nothing drawn."""
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from minisparse.api import compile, compile_dense
+from minisparse.cli.models import Inputs, find_inputs, find_model
+from minisparse.core.dtypes import Array
+from minisparse.dispatch import Step
+from minisparse.oracle import NodeJudgement
+from minisparse.runtime import Executable, Timing, measure
+
+JUDGED_COLUMNS = 16
+"""Items of the batch that the oracle judges: its exact sums take milliseconds each."""
+_TRACES = 7
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """Everything that one ``minisparse run`` found out.
+
+    Attributes
+    ----------
+    model : str
+        As the command line named it.
+    plan, dense : Executable
+        The compiled plan, and the same graph without any pass.
+    inputs : Inputs
+        What both ran on.
+    outputs, dense_outputs : dict
+        What they returned.
+    seconds, dense_seconds : mapping
+        From node names to measured seconds, medians.
+    timing : dict
+        End-to-end timings of ``"sparse"`` and ``"dense"``, measured in turns.
+    judgements : list of NodeJudgement
+        The oracle's verdict on each node.
+    """
+
+    model: str
+    plan: Executable
+    dense: Executable
+    inputs: Inputs
+    outputs: dict[str, Array]
+    dense_outputs: dict[str, Array]
+    seconds: Mapping[str, float]
+    dense_seconds: Mapping[str, float]
+    timing: dict[str, Timing]
+    judgements: list[NodeJudgement]
+
+    @property
+    def oracle_passed(self) -> bool:
+        """Whether the oracle failed no node."""
+        return all(judgement.verdict != "FAIL" for judgement in self.judgements)
+
+    @property
+    def labels(self) -> tuple[Array, Array] | None:
+        """Labels of the dense and the sparse run, where the model gives ``[batch, classes]``."""
+        if len(self.outputs) != 1:
+            return None
+        (dense,), (sparse,) = self.dense_outputs.values(), self.outputs.values()
+        if dense.ndim != 2 or not dense.size:
+            return None
+        return dense.argmax(axis=1), sparse.argmax(axis=1)
+
+    @property
+    def same_labels(self) -> bool:
+        """Whether both runs found the same label everywhere; True where there are none."""
+        return self.labels is None or bool(np.array_equal(*self.labels))
+
+    @property
+    def speedup(self) -> float:
+        """Time of the dense run over time of the sparse run."""
+        return self.timing["dense"].median / self.timing["sparse"].median
+
+    @property
+    def largest_difference(self) -> float:
+        """Largest absolute difference between outputs of the two runs."""
+        return max(
+            (
+                float(np.abs(self.outputs[n] - x).max(initial=0))
+                for n, x in self.dense_outputs.items()
+            ),
+            default=0.0,
+        )
+
+
+def run(model: str, input_file: str | None, target: str) -> RunReport:
+    """Compile a model, run it sparse and dense in turns, and have every node judged."""
+    graph = find_model(model)
+    inputs = find_inputs(graph, model, input_file)
+    sizes = {
+        symbol: size
+        for name, type in graph.inputs.items()
+        for symbol, size in zip(type.shape, inputs.feeds[name].shape, strict=True)
+        if isinstance(symbol, str)
+    }
+    plan = compile(graph, target, sizes=sizes)
+    dense = compile_dense(graph, sizes=sizes)
+    timing = measure(
+        {"dense": lambda: dense.run(inputs.feeds), "sparse": lambda: plan.run(inputs.feeds)}
+    )
+    return RunReport(
+        model,
+        plan,
+        dense,
+        inputs,
+        plan.run(inputs.feeds),
+        dense.run(inputs.feeds),
+        _node_seconds(plan, inputs),
+        _node_seconds(dense, inputs),
+        timing,
+        plan.verify(inputs.feeds, columns=JUDGED_COLUMNS),
+    )
+
+
+def _node_seconds(plan: Executable, inputs: Inputs) -> dict[str, float]:
+    """Return the median measured time of each node over a few traces."""
+    taken: dict[str, list[float]] = {step.node.name: [] for step in plan.steps}
+    for _ in range(_TRACES):
+        for record in plan.trace(inputs.feeds).records:
+            taken[record.step.node.name].append(record.seconds)
+    return {name: statistics.median(seconds) for name, seconds in taken.items()}
+
+
+def why_slower(report: RunReport) -> str:
+    """Say which node cost the sparse run its lead, with the figures."""
+    excess, step = max(
+        (
+            (report.seconds[step.node.name] - _dense_seconds(report, step), step)
+            for step in report.plan.steps
+        ),
+        key=lambda pair: pair[0],
+    )
+    return f"{step.node.name} ({step.chosen.layout}) took {excess * 1e6:.0f} us more than dense"
+
+
+def _dense_seconds(report: RunReport, step: Step) -> float:
+    """Return how long the dense run took for what a step computes, 0 if it has no counterpart."""
+    source = report.dense.graph
+    nodes = {node.name: node for node in source.nodes}
+    node = nodes.get(step.node.name)
+    if node is None:
+        return 0.0
+    seconds = report.dense_seconds[node.name]
+    for part in step.node.op.epilogue:
+        readers = source.readers(node.output)
+        if len(readers) == 1 and readers[0].op == part:
+            node = readers[0]
+            seconds += report.dense_seconds[node.name]
+    return seconds

@@ -1,0 +1,223 @@
+"""One screen of text for a :class:`RunReport`: at most 40 lines of at most 80 columns, ASCII."""
+
+import platform
+from collections.abc import Sequence
+
+import numpy as np
+
+from minisparse import __version__
+from minisparse.cli.run import RunReport, why_slower
+from minisparse.core.extras import is_installed
+from minisparse.core.tensor_type import Layout
+from minisparse.cost import Candidate
+from minisparse.dispatch import Step
+from minisparse.show import PLAIN, Palette, human_bytes, human_seconds, shorten, table_text
+
+WIDTH = 80
+HEIGHT = 40
+
+
+def screen(report: RunReport, palette: Palette = PLAIN) -> str:
+    """Return the report as text.
+
+    Weights and nodes beyond what fits are counted, the costliest shown.
+    """
+    head = _head(report, palette)
+    passes = [palette.bold("passes"), *_passes(report)]
+    tail = [*_result(report, palette), *_next(report, palette)]
+    room = HEIGHT - len(head) - len(passes) - len(tail)
+    weights = _weights(report, max(3, min(room // 2, len(report.plan.source.constants) + 1)))
+    nodes = _nodes(report, palette, max(3, room - len(weights)))
+    return "\n".join([*head, *weights, *passes, *nodes, *tail])
+
+
+def _head(report: RunReport, palette: Palette) -> list[str]:
+    gpu = "found" if is_installed("cupy") else "not found (optional)"
+    graph = report.plan.source
+    inputs = ", ".join(f"{name} {type}" for name, type in graph.inputs.items())
+    return [
+        shorten(
+            f"minisparse {__version__}, Python {platform.python_version()}, "
+            f"NumPy {np.__version__}, GPU: {gpu}",
+            WIDTH,
+        ),
+        shorten(
+            f"{palette.bold('model')} {graph.name}: {inputs} -> {', '.join(graph.outputs)}; "
+            f"{report.inputs.source}",
+            WIDTH + (len(palette.bold("model")) - len("model")),
+        ),
+    ]
+
+
+def _weights(report: RunReport, room: int) -> list[str]:
+    """Return a table of the weights: where their zeros lie, and what storing them takes."""
+    graph, compiled = report.plan.source, report.plan.graph
+    stored = _stored_weights(report)
+    rows: list[tuple[str, ...]] = []
+    for name, pattern in report.plan.reports[0].after.patterns.items():
+        kept = compiled.constants.get(stored.get(name, name), graph.constants[name])
+        rows.append(
+            (
+                name,
+                "x".join(map(str, graph.types[name].shape)),
+                pattern.describe(),
+                f"{pattern.density:.3f}",
+                human_bytes(graph.constants[name].nbytes),
+                human_bytes(kept.nbytes),
+                str(compiled.types[stored.get(name, name)].layout)
+                if stored.get(name, name) in compiled.types
+                else "dense",
+            )
+        )
+    shown = rows[: room - 1] if len(rows) > room - 1 else rows
+    if len(shown) < len(rows):
+        shown = [*shown[:-1], (f"and {len(rows) - len(shown) + 1} more", *[""] * 6)]
+    headers = ("weight", "shape", "pattern", "density", "dense", "stored", "as")
+    return table_text(headers, shown, max_width=WIDTH).split("\n")
+
+
+def _stored_weights(report: RunReport) -> dict[str, str]:
+    """Return under which name each converted weight is stored in the compiled graph."""
+    return {
+        node.inputs[0]: node.output
+        for pass_report in report.plan.reports
+        for node in pass_report.after.nodes
+        if node.op.name == "convert"
+    }
+
+
+def _passes(report: RunReport) -> list[str]:
+    names = [pass_report.name for pass_report in report.plan.reports]
+    width = max(map(len, names), default=0)
+    return [
+        shorten(f"  {r.name:{width}}  {'; '.join(r.changes) or 'nothing to do'}", WIDTH)
+        for r in report.plan.reports
+    ]
+
+
+def _nodes(report: RunReport, palette: Palette, room: int) -> list[str]:
+    """Return a line per node: measured time, then every candidate with its predicted one."""
+    steps = list(report.plan.steps)
+    title = palette.bold("node") + "  measured us | candidates with predicted us, * chosen"
+    shown = steps
+    if len(steps) > room - 1:
+        slowest = sorted(steps, key=lambda s: -report.seconds[s.node.name])[: room - 2]
+        shown = [step for step in steps if step in slowest]
+    width = min(24, max(len(_node_title(step)) for step in shown))
+    lines = [title, *(_node_line(report, step, width, palette) for step in shown)]
+    if len(shown) < len(steps):
+        hidden = [step for step in steps if step not in shown]
+        share = sum(report.seconds[s.node.name] for s in hidden) / sum(report.seconds.values())
+        lines.append(f"  and {len(hidden)} more nodes with {share:.0%} of the time")
+    return lines
+
+
+def _node_title(step: Step) -> str:
+    return f"{step.node.name} {step.node.op.name}"
+
+
+def _node_line(report: RunReport, step: Step, width: int, palette: Palette) -> str:
+    measured = _micro(report.seconds[step.node.name])
+    start = f"  {shorten(_node_title(step), width):{width}} {measured:>6} | "
+    texts = [_candidate(c, c is step.chosen) for c in _chosen_first(step)]
+    kept = _fitting(texts, WIDTH - len(start))
+    kept[0] = palette.accent(kept[0])
+    return start + " ".join(kept)
+
+
+def _chosen_first(step: Step) -> list[Candidate]:
+    return [step.chosen, *(c for c in step.candidates if c is not step.chosen)]
+
+
+def _fitting(texts: Sequence[str], width: int) -> list[str]:
+    """Return as many texts as fit beside each other, and the number of those left out."""
+    for count in range(len(texts), 1, -1):
+        left_out = [f"+{len(texts) - count}"] if count < len(texts) else []
+        kept = [*texts[:count], *left_out]
+        if len(" ".join(kept)) <= width:
+            return kept
+    return [shorten(texts[0], width)]
+
+
+def _candidate(candidate: Candidate, chosen: bool) -> str:
+    return f"{'*' if chosen else ''}{_short(candidate.layout)} {_micro(candidate.seconds)}"
+
+
+def _short(layout: Layout) -> str:
+    """Return a layout without spaces: ``bsr8`` for square blocks, ``nm2:4``."""
+    if layout.block is not None and layout.block[0] == layout.block[1]:
+        return f"{layout.format}{layout.block[0]}"
+    return str(layout).replace(" ", "")
+
+
+def _micro(seconds: float) -> str:
+    """Return microseconds in at most four digits."""
+    us = seconds * 1e6
+    return f"{us:.1f}" if us < 10 else f"{us:.0f}" if us < 1e4 else f"{us / 1e3:.0f}k"
+
+
+def _result(report: RunReport, palette: Palette) -> list[str]:
+    return [_accuracy(report), _oracle(report, palette), *_time(report, palette)]
+
+
+def _accuracy(report: RunReport) -> str:
+    if report.labels is None:
+        worst = report.largest_difference
+        return f"result   largest difference between dense and sparse {worst:.2g}"
+    dense, sparse = report.labels
+    same = f"same label {(dense == sparse).sum()} of {len(dense)}"
+    if report.inputs.labels is None:
+        return f"result   {same}; largest difference {report.largest_difference:.2g}"
+    right = report.inputs.labels
+    before = report.plan.source.metadata.get("dense_accuracy")
+    history = f"; unpruned {shorten(before, 6)}" if before else ""
+    return (
+        f"accuracy dense {(dense == right).mean():.4f}, sparse {(sparse == right).mean():.4f}, "
+        f"{same}{history}"
+    )
+
+
+def _oracle(report: RunReport, palette: Palette) -> str:
+    counts: dict[str, int] = {}
+    for judgement in report.judgements:
+        counts[judgement.verdict] = counts.get(judgement.verdict, 0) + 1
+    verdict = ", ".join(f"{n} {v}" for v, n in counts.items())
+    paint = palette.good if report.oracle_passed else palette.bad
+    worst = max(report.judgements, key=lambda j: j.error_over_bound, default=None)
+    where = (
+        ""
+        if worst is None
+        else (f"; worst error over bound {worst.error_over_bound:.2g} at {worst.node}")
+    )
+    return f"oracle   {paint(verdict)} of {len(report.judgements)} nodes{where}"
+
+
+def _time(report: RunReport, palette: Palette) -> list[str]:
+    dense, sparse = report.timing["dense"], report.timing["sparse"]
+    figures = (
+        f"time     dense {human_seconds(dense.median)} +-{dense.spread:.0%}, "
+        f"sparse {human_seconds(sparse.median)} +-{sparse.spread:.0%}, in turns in one process"
+    )
+    return [figures, shorten(f"         {_outcome(report, palette)}", WIDTH)]
+
+
+def _outcome(report: RunReport, palette: Palette) -> str:
+    """Say who won, and where sparse lost, why; within the noise nobody did."""
+    noise = report.timing["dense"].spread + report.timing["sparse"].spread
+    if report.speedup > 1 + noise:
+        return palette.good(f"sparse is {report.speedup:.2f} times as fast")
+    if report.speedup >= 1 / (1 + noise):
+        return f"no difference beyond the noise ({report.speedup:.2f} times as fast)"
+    lost = f"sparse lost, {report.speedup:.2f} times as fast"
+    return f"{palette.bad(lost)}: {why_slower(report)}"
+
+
+def _next(report: RunReport, palette: Palette) -> list[str]:
+    other = "digits_mlp_blocks" if report.model != "digits_mlp_blocks" else "digits_mlp"
+    start, more = f"{palette.bold('next')}     ", " " * 9
+    step = f"minisparse step {report.model}   # node by node, into a kernel"
+    return [
+        start + shorten(step, WIDTH - len(more)),
+        f"{more}minisparse run {other}   # zeros of another shape",
+        f"{more}minisparse run MODEL.npz --input DATA.npz   # your own",
+    ]

@@ -1,0 +1,150 @@
+"""The command line as its users meet it: screens, errors, exit status."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minisparse as ms
+from minisparse.cli import main
+from minisparse.cli.run import run
+from minisparse.cli.screen import HEIGHT, WIDTH, screen
+from minisparse.runtime import Timing
+from minisparse.show import Palette
+from tests.networks import branching, perceptron
+
+MODELS = ms.examples.names()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_run_prints_one_screen(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", model]) == 0
+    out, err = capsys.readouterr()
+    lines = out.rstrip("\n").split("\n")
+    assert err == ""
+    assert out.isascii()
+    assert len(lines) <= HEIGHT
+    assert max(map(len, lines)) <= WIDTH
+    for word in ("GPU: ", "density", "passes", "candidates", "accuracy", "oracle", "time", "next"):
+        assert word in out
+    assert "same label 360 of 360" in out
+
+
+def test_a_screen_in_color_has_the_same_text() -> None:
+    report = run("digits_mlp", None, "cpu")
+    plain, colored = screen(report), screen(report, Palette(True))
+    assert colored != plain
+    for code in ("\x1b[0m", "\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[36m"):
+        colored = colored.replace(code, "")
+    assert colored == plain
+
+
+def test_a_large_model_still_fits_the_screen(tmp_path: Path) -> None:
+    graph = perceptron("random", sizes=(8,) * 60)
+    graph.save(tmp_path / "deep.npz")
+    lines = screen(run(str(tmp_path / "deep.npz"), None, "cpu")).split("\n")
+    assert len(lines) <= HEIGHT
+    assert max(map(len, lines)) <= WIDTH
+    assert any("more nodes with" in line for line in lines)
+
+
+def test_a_loss_is_called_a_loss() -> None:
+    report = run("digits_mlp", None, "cpu")
+    slow, fast = 2.0, 1.0
+    lost = {"dense": Timing((fast,) * 5), "sparse": Timing((slow,) * 5)}
+    won = {"dense": Timing((slow,) * 5), "sparse": Timing((fast,) * 5)}
+    even = {"dense": Timing((fast,) * 5), "sparse": Timing((fast,) * 5)}
+    assert "sparse lost" in screen(replace(report, timing=lost))
+    assert "sparse is 2.00 times as fast" in screen(replace(report, timing=won))
+    assert "no difference beyond the noise" in screen(replace(report, timing=even))
+
+
+def test_own_model_with_own_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    perceptron("rows").save(tmp_path / "m.npz")
+    x = np.random.default_rng(0).standard_normal((20, 12)).astype("float32")
+    np.savez(tmp_path / "d.npz", x=x, labels=np.zeros(20, int))
+    np.save(tmp_path / "d.npy", x)
+    model = str(tmp_path / "m.npz")
+    assert main(["run", model, "--input", str(tmp_path / "d.npz")]) == 0
+    assert "accuracy dense" in capsys.readouterr().out
+    assert main(["run", model, "--input", str(tmp_path / "d.npy"), "--target", "server-2core"]) == 0
+    assert "20 inputs from d.npy" in capsys.readouterr().out
+    assert main(["run", model]) == 0
+    assert "random inputs, seed 0" in capsys.readouterr().out
+
+
+def bad_files(folder: Path) -> dict[str, list[str]]:
+    """Return command lines that cannot work, by what their error must say."""
+    model = folder / "m.npz"
+    perceptron("random").save(model)
+    branching("random").save(folder / "b.npz")
+    (folder / "cut.npz").write_bytes(model.read_bytes()[:200])
+    (folder / "text.npz").write_text("not an archive")
+    np.savez(folder / "pickled.npz", x=np.array([{}], dtype=object))
+    np.savez(folder / "wide.npz", x=np.ones((2, 99), "float32"))
+    np.savez(folder / "double.npz", x=np.ones((2, 12)))
+    np.savez(folder / "other.npz", z=np.ones((2, 12), "float32"))
+    np.savez(folder / "few.npz", x=np.ones((2, 12), "float32"), labels=np.ones(5, int))
+    (folder / "m.onnx").write_bytes(b"")
+    given = ["run", str(model), "--input"]
+    return {
+        "no such file": ["run", str(folder / "none.npz")],
+        "not a readable .npz": ["run", str(folder / "cut.npz")],
+        "text.npz": ["run", str(folder / "text.npz")],
+        "pickled": [*given, str(folder / "pickled.npz")],
+        "no member 'graph.json'": ["run", str(folder / "wide.npz")],
+        "axis 1 is 99, not 12": [*given, str(folder / "wide.npz")],
+        ".astype('float32')": [*given, str(folder / "double.npz")],
+        "missing: x": [*given, str(folder / "other.npz")],
+        "'labels' has shape (5,)": [*given, str(folder / "few.npz")],
+        "no target 'moon'": ["run", "--target", "moon"],
+        ".onnx": ["run", str(folder / "m.onnx")],
+    }
+
+
+def test_bad_input_is_one_clear_line_and_status_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for message, line in bad_files(tmp_path).items():
+        assert main(line) == 2, line
+        out, err = capsys.readouterr()
+        assert out == "", line
+        assert err.count("\n") == 1, err
+        assert message in err
+        assert "Traceback" not in err
+
+
+def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "none.npz", "--debug"]) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_usage_error_is_status_2() -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["fly"])
+    assert caught.value.code == 2
+
+
+def test_step_reads_commands_from_a_pipe() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "minisparse", "step", "digits_mlp", "--batch", "2"],
+        input="step\nstep\nback\nwhy\nquit\n",
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "NO_COLOR": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.isascii()
+    assert "layer1" in done.stdout
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    line = f"{sys.executable} -m minisparse run digits_mlp | head -n 1"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("minisparse ")
+    assert done.stderr == ""

@@ -5,6 +5,7 @@ Build with ``sphinx-build -W --keep-going -b html docs docs/_build/html``.
 
 import inspect
 import re
+import sys
 import textwrap
 import tomllib
 from pathlib import Path
@@ -12,10 +13,12 @@ from pathlib import Path
 import jupytext
 from sphinx.application import Sphinx
 
-import minisparse
-
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
+# What is documented is the tree in front of you, however minisparse is installed.
+sys.path.insert(0, str(ROOT))
+
+import minisparse
 
 project = "minisparse"
 author = "The minisparse contributors"

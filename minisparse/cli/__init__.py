@@ -99,7 +99,8 @@ def _step(options: argparse.Namespace) -> int:
     from minisparse.debugger import step_through
 
     graph = find_model(options.model)
-    inputs = find_inputs(graph, options.model, options.input).first(options.batch)
-    sizes = dict.fromkeys(graph.symbols, options.batch)
-    plan = compile(graph, options.target, sizes=sizes)
-    return step_through(plan, inputs.feeds, sys.stdin, sys.stdout, tuple(options.breaks))
+    inputs = find_inputs(graph, options.model, options.input)
+    # the plan is that of all inputs, as `run` shows it; only the first few are stepped through
+    plan = compile(graph, options.target, sizes=inputs.sizes(graph))
+    feeds = inputs.first(options.batch).feeds
+    return step_through(plan, feeds, sys.stdin, sys.stdout, tuple(options.breaks))

@@ -34,6 +34,15 @@ class Inputs:
     labels: Array | None
     source: str
 
+    def sizes(self, graph: Graph) -> dict[str, int]:
+        """Return the size that each named dimension of a graph has in these inputs."""
+        return {
+            symbol: size
+            for name, type in graph.inputs.items()
+            for symbol, size in zip(type.shape, self.feeds[name].shape, strict=True)
+            if isinstance(symbol, str)
+        }
+
     def first(self, count: int) -> "Inputs":
         """Return the first items of the batch."""
         feeds = {name: x[:count] for name, x in self.feeds.items()}

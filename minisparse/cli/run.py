@@ -92,12 +92,7 @@ def run(model: str, input_file: str | None, target: str) -> RunReport:
     """Compile a model, run it sparse and dense in turns, and have every node judged."""
     graph = find_model(model)
     inputs = find_inputs(graph, model, input_file)
-    sizes = {
-        symbol: size
-        for name, type in graph.inputs.items()
-        for symbol, size in zip(type.shape, inputs.feeds[name].shape, strict=True)
-        if isinstance(symbol, str)
-    }
+    sizes = inputs.sizes(graph)
     plan = compile(graph, target, sizes=sizes)
     dense = compile_dense(graph, sizes=sizes)
     timing = measure(

@@ -1,9 +1,10 @@
 """Error bounds: by how much a right computation may differ from the exact result.
 
 u is the unit roundoff of a dtype, half the distance from 1 to the next number; eta its smallest
-subnormal; p its precision in bits. K is the number of stored terms of an element,
-stored zeros not counted (they lose nothing), S the sum of their absolute values. All assume rounding to nearest, gradual underflow and no overflow, and hold
-for every order of summation, with fused multiply-add or without.
+subnormal; p its precision in bits. K is the number of stored terms of an element, stored zeros not
+counted (they lose nothing), S the sum of their absolute values. All assume rounding to nearest,
+gradual underflow and no overflow, and hold for every order of summation, with fused multiply-add
+or without.
 
 Sources: Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., SIAM 2002, chapters 2 to
 4; Jeannerod and Rump, Improved error bounds for inner products in floating-point arithmetic, SIAM

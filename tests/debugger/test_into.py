@@ -1,5 +1,6 @@
 """Inside of kernels: moments in order, letters, elements that add up, and going back."""
 
+import ast
 import bdb
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ import minisparse as ms
 from minisparse.core.errors import UnsupportedOpError, UsageError
 from minisparse.debugger import KernelSession, Session
 from minisparse.debugger.kernel_call import open_kernel
+from minisparse.debugger.moment import spell
 from minisparse.formats import Matrix
 from minisparse.kernels import KERNELS
 from tests.networks import convolutional, feeds_for
@@ -162,6 +164,23 @@ def test_indices_are_written_as_numbers() -> None:
     a = ms.from_dense(x, "csr")
     inside = KernelSession("spmv", KERNELS["spmv_csr"].levels["loops"].run, (a, np.ones(4)))
     assert [term.right.partition("[")[2] for term in inside.element(1).terms] == ["2]", "3]"]
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("x[n, c, *seen]", "x[1, 2, 3, 4]"),
+        ("x[n + c]", "x[3]"),
+        ("x[LIMIT + n]", "x[LIMIT + n]"),  # a global's value is not known here
+        ("x[f(n)]", "x[f(n)]"),
+        ("x[n:]", "x[n:]"),
+        ("x[half]", "x[half]"),
+        ("n", "n"),
+    ],
+)
+def test_what_is_no_whole_number_stays_as_written(written: str, shown: str) -> None:
+    names = {"n": 1, "c": np.int32(2), "seen": (3, 4), "half": 0.5, "f": abs}
+    assert spell(ast.parse(written, mode="eval").body, names) == shown
 
 
 def test_an_element_that_no_entry_meets(inside: KernelSession) -> None:

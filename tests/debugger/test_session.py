@@ -279,17 +279,18 @@ def test_a_plan_without_nodes() -> None:
 
 def test_names_out_of_a_file_are_only_text() -> None:
     b = ms.GraphBuilder("<script>\x1b[2J")
-    x = b.input("x", (2, 2))
+    x = b.input("<b>x", (2, 2))
     w = b.constant("<b>w", np.eye(2, dtype="float32"))
     y = b.op("gemm", x, w, name="<img src=x>\x1b")
     graph = b.build({"y": b.op("relu", y, name="<i>")})
-    session = ms.debug(ms.compile(graph, level="loops"), {"x": np.ones((2, 2), "float32")})
+    session = ms.debug(ms.compile(graph, level="loops"), {"<b>x": np.ones((2, 2), "float32")})
     session.break_on(op="spmm")
     shown: list[Any] = [session.why(), session.run(), session.into(), session.into().step()]
     shown += [session.into().element(0, 0), session.step(), session.run(), session.diff("<i>")]
+    assert "\x1b" not in f"{session!r}{shown[2]!r}"
     for card in shown:
         text = card._repr_html_()
-        assert not any(tag in text for tag in ("<script", "<img src=x", "<b>w", "<i>"))
+        assert not any(tag in text for tag in ("<script", "<img src=x", "<b>w", "<b>x", "<i>"))
         assert "\x1b" not in f"{text}{card}"
 
 

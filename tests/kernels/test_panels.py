@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minisparse.core.dtypes import Array
+from minisparse.core.dtypes import Array, DType
 from minisparse.core.triplets import Triplets
 from minisparse.formats import CSR, from_dense
 from minisparse.kernels import KERNELS, pack
-from minisparse.kernels.spmm import packing, panels
+from minisparse.kernels.spmm import bsr, packing, panels
 from minisparse.kernels.spmm.packing import Choice, Counts
 from minisparse.ops import SPMM
 from tests.kernels.reference import assert_is_product, hold
@@ -53,6 +53,29 @@ def test_every_height_is_right_on_every_sample(force: Callable[[int], None], hei
         with np.errstate(all="ignore"):
             result = LEVEL.run(packed, b)
         assert_is_product(result, held, b, f"R = {height}, {sample.label}")
+
+
+@pytest.mark.parametrize("height", HEIGHTS)
+def test_what_is_not_initialized_never_shows(
+    force: Callable[[int], None], height: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    force(height)
+
+    def poisoned(shape: tuple[int, ...], dtype: DType) -> Array:
+        return np.full(shape, np.nan, dtype)
+
+    for module in (panels, packing, bsr):
+        monkeypatch.setattr(module, "aligned_empty", poisoned)
+    for format in ("csr", "bsr", "nm"):
+        level = KERNELS[f"spmm_{format}"].levels["vectorized"]
+        for sample in SPMM.samples(np.random.default_rng(4)):
+            a, b = sample.operands
+            if isinstance(a, Triplets) and isinstance(b, np.ndarray) and b.dtype == "float32":
+                held = hold(a, format)
+                with np.errstate(all="ignore"):
+                    result = level.run(pack(level, held), b)
+                if np.isfinite(b).all():
+                    assert np.isfinite(result).all(), f"{format}, {sample.label}"
 
 
 @pytest.mark.parametrize("height", HEIGHTS)

@@ -13,9 +13,17 @@ from minisparse.core.errors import InternalError, UsageError
 from minisparse.core.tensor_type import DENSE, Layout
 from minisparse.cost import Target
 from minisparse.formats import CSR, NM
-from minisparse.graph import Graph
+from minisparse.graph import Graph, GraphBuilder
 from minisparse.passes import PASSES, Pass, PassReport, in_order, run_passes
-from tests.networks import NETWORKS, PATTERNS, branching, feeds_for, meaning, perceptron
+from tests.networks import (
+    NETWORKS,
+    PATTERNS,
+    branching,
+    feeds_for,
+    meaning,
+    perceptron,
+    pruned,
+)
 
 GRAPHS = [network(pattern) for network in NETWORKS for pattern in PATTERNS]
 
@@ -122,6 +130,27 @@ def test_cancel_transposes_leaves_one_at_each_end() -> None:
     assert len(reading_data) == 2
     assert reading_data[0].inputs == ("x",)
     assert reading_data[-1].output == graph.outputs["y"]
+
+
+def test_permutations_that_do_not_undo_each_other_stay() -> None:
+    b = GraphBuilder("turns")
+    x = b.input("x", (2, 3, 4))
+    once = b.op("transpose", x, perm=(1, 2, 0))
+    twice = b.op("transpose", b.op("relu", once), perm=(1, 2, 0))
+    thrice = b.op("transpose", twice, perm=(1, 2, 0))
+    back = b.op("transpose", b.op("transpose", once, perm=(2, 0, 1)), perm=(0, 1, 2))
+    graph = b.build({"twice": b.op("add", twice, twice), "thrice": thrice, "back": back})
+    after, _ = run_only(graph, "cancel_transposes")
+    assert_same_meaning(graph, after)
+
+
+def test_an_input_given_by_columns_is_lowered_without_a_transposition() -> None:
+    b = GraphBuilder("columns")
+    w = b.constant("w", pruned(np.random.default_rng(0), 5, 6, "random"))
+    graph = b.build([b.op("gemm", b.input("x", (6, "batch")), w, transA=1, transB=1)])
+    after, _ = run_only(graph, "recognize_sparsity", "lower_gemm")
+    assert [n.op.name for n in after.nodes] == ["spmm", "transpose"]
+    assert_same_meaning(graph, after)
 
 
 def test_select_format_wishes_only_where_it_is_predicted_to_pay() -> None:

@@ -90,7 +90,7 @@ class Choice(NamedTuple):
 
 def choose(counts: Counts, columns: int) -> Choice:
     """Return the height of the least time for so many columns of B."""
-    tile = min(tile_width(columns), columns)
+    tile = min(tile_width(columns, counts.total), columns)
     rows, total = counts.rows, counts.total
     gathers = counts.columns < SPARED * total
     choices = [_price(rows, 1, counts.columns, gathers, FULL_RATE, columns)]

@@ -16,6 +16,8 @@ entries alone. That also repeats columns whose sums overflow on their own; they 
 or NaN again.
 """
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +28,9 @@ from minisparse.kernels.spmm.rows import StoredRows, times_vector
 from minisparse.kernels.wide import aligned_empty, all_finite, wide_dtype
 
 TILE = 128
-"""Most columns of B in a tile, where panels are gathered: 256 rows of it fit a level-2 cache."""
+"""Columns of B in a tile, where panels are gathered."""
+TILE_ELEMENTS = 1 << 17
+"""Elements of B in a tile of few rows, which is then wider: a quarter of a level-2 cache."""
 NARROW = 4
 """Up to so many columns of B, entry by entry is faster than panels."""
 
@@ -46,7 +50,8 @@ class Chunk(NamedTuple):
     columns: Array | None
 
 
-class Panels(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Panels:
     """A matrix packed as row panels.
 
     Attributes
@@ -90,10 +95,17 @@ class Panels(NamedTuple):
         """R, rows of a panel; 0 where there is none."""
         return int(self.chunks[0].values.shape[1]) if self.chunks else 0
 
-    @property
+    @cached_property
     def packed_rows(self) -> int:
         """Rows of all panels together."""
         return sum(chunk.values.shape[0] * chunk.values.shape[1] for chunk in self.chunks)
+
+    @cached_property
+    def largest(self) -> int:
+        """The most rows of B that a chunk gathers."""
+        return self.group * max(
+            (c.columns.size for c in self.chunks if c.columns is not None), default=0
+        )
 
     @property
     def multiplied(self) -> int:
@@ -136,11 +148,11 @@ def run(a: Panels, b: Array, out: Array | None = None, finish: Finish | None = N
     c = np.empty((a.shape[0], b.shape[1]), dtype) if out is None else out
     one = len(a.chunks) == 1 and a.chunks[0].values.shape[0] == 1
     if not one and a.rows is not None and (b.shape[1] <= NARROW or not a.chunks):
-        _by_columns(a.rows, b, c, range(b.shape[1]))
+        _by_columns(a.rows, b, c, wide, range(b.shape[1]))
         _apply(finish, c)
         return c
     # One panel needs no tiles: BLAS has its own.
-    tile = b.shape[1] if one else tile_width(b.shape[1])
+    tile = b.shape[1] if one else tile_width(b.shape[1], max(a.shape[1], a.largest // 2))
     for n in range(0, b.shape[1], max(tile, 1)):
         columns = slice(n, min(n + tile, b.shape[1]))
         _multiply_tile(a, b[:, columns], c[:, columns], wide)
@@ -153,9 +165,18 @@ def _apply(finish: Finish | None, c: Array) -> None:
         finish(c, slice(0, c.shape[0]))
 
 
-def tile_width(columns: int) -> int:
-    """Return a width near :data:`TILE`, a multiple of a cache line, that leaves no small rest."""
-    tiles = -(-columns // TILE)
+def tile_width(columns: int, rows: int) -> int:
+    """Return how wide a tile of B is: a multiple of a cache line that leaves no small rest.
+
+    Parameters
+    ----------
+    columns : int
+        N.
+    rows : int
+        How many rows of B a tile and what is gathered from it have.
+    """
+    widest = max(TILE, TILE_ELEMENTS // max(rows, 1))
+    tiles = -(-columns // widest)
     return -(-columns // max(tiles, 1) // 16) * 16
 
 
@@ -179,7 +200,7 @@ def _multiply_tile(a: Panels, b: Array, c: Array, wide: DType) -> None:
     if a.rows is None or (tile.size < sums.size and all_finite(tile)):
         return
     if not all_finite(sums):
-        _by_columns(a.rows, b, c, np.flatnonzero(~np.isfinite(sums).all(axis=0)))
+        _by_columns(a.rows, b, c, wide, np.flatnonzero(~np.isfinite(sums).all(axis=0)))
 
 
 def _tile_of(b: Array, group: int, dtype: DType) -> Array:
@@ -197,8 +218,7 @@ def _multiply_chunks(a: Panels, tile: Array, sums: Array) -> None:
     """Write each panel's rows of the product to ``sums``, panel after panel."""
     width = tile.shape[1]
     lines = tile.reshape(-1, a.group * width)
-    largest = max((c.columns.size for c in a.chunks if c.columns is not None), default=0)
-    scratch = aligned_empty((largest, a.group * width), tile.dtype)
+    scratch = aligned_empty((a.largest // a.group, a.group * width), tile.dtype)
     start = 0
     for values, columns in a.chunks:
         panels, height, cells = values.shape
@@ -213,7 +233,9 @@ def _multiply_chunks(a: Panels, tile: Array, sums: Array) -> None:
         np.matmul(values.astype(tile.dtype, copy=False), factor, out=result)
 
 
-def _by_columns(rows: StoredRows, b: Array, c: Array, columns: "range | Array") -> None:
+def _by_columns(
+    rows: StoredRows, b: Array, c: Array, wide: DType, columns: "range | Array"
+) -> None:
     """Write the given columns of ``A @ b`` to ``c``, from stored entries alone."""
     for n in columns:
-        c[:, n] = times_vector(rows, b[:, n].astype(wide_dtype(rows.data, b), copy=False))
+        c[:, n] = times_vector(rows, b[:, n].astype(wide, copy=False))

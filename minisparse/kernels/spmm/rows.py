@@ -65,9 +65,9 @@ def stored_rows(a: Matrix) -> StoredRows:
 
 
 def times_vector(a: StoredRows, x: Array) -> Array:
-    """Return ``A @ x`` for a vector x ``[K]``, in the dtype in which it was summed."""
+    """Return ``A @ x`` for a vector x ``[K]`` of at least the dtype in which it is summed."""
     products = a.data * x[a.indices]
-    y = np.zeros(a.shape[0], wide_dtype(products))
+    y = np.zeros(a.shape[0], products.dtype)
     if len(a.rows):
-        y[a.rows] = np.add.reduceat(products, a.starts, dtype=y.dtype)
+        y[a.rows] = np.add.reduceat(products, a.starts, dtype=products.dtype)
     return y

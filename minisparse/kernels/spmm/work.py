@@ -77,7 +77,7 @@ def work_of(choice: Choice, types: tuple[TensorType, ...], one: bool) -> Work:
         # Per entry: an index, a value and an element of x read, the product written and read.
         read = n * choice.multiplied * (8 + 4 * itemsize)
         return Work(2.0 * n * choice.multiplied, read, n * choice.gathered, 6.0 * n)
-    tiles = 1 if one else -(-n // max(tile_width(n), 1))
+    tiles = 1 if one else -(-n // max(tile_width(n, k), 1))
     moved = tiles * choice.multiplied + (2 * k + 3 * m) * n
     rate = FULL_RATE if one else HEIGHTS[max(r for r in HEIGHTS if r <= choice.height)]
     return Work(

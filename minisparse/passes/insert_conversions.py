@@ -32,8 +32,8 @@ def run(graph: Graph, target: Target) -> Graph:
             inputs[at] = made[source, layout]
             attrs = dict(stored_attrs(node, graph.types[source], layout))
         nodes.append(replace(node, inputs=tuple(inputs), attrs=attrs, wants={}))
-    patterns = {**graph.patterns, **{v: graph.patterns[s] for (s, _), v in made.items()}}
-    return replace(graph, patterns=patterns).replace_nodes(nodes)
+    known = {v: graph.patterns[s] for (s, _), v in made.items() if s in graph.patterns}
+    return replace(graph, patterns={**graph.patterns, **known}).replace_nodes(nodes)
 
 
 def _conversion(source: str, layout: Layout) -> Node:

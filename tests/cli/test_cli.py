@@ -13,6 +13,7 @@ import minisparse as ms
 from minisparse.cli import main
 from minisparse.cli.run import run
 from minisparse.cli.screen import HEIGHT, WIDTH, screen
+from minisparse.oracle import Judgement
 from minisparse.runtime import Timing
 from minisparse.show import Palette
 from tests.networks import branching, perceptron
@@ -61,6 +62,33 @@ def test_a_loss_is_called_a_loss() -> None:
     assert "sparse lost" in screen(replace(report, timing=lost))
     assert "sparse is 2.00 times as fast" in screen(replace(report, timing=won))
     assert "no difference beyond the noise" in screen(replace(report, timing=even))
+
+
+def test_a_verdict_of_fail_is_shown_and_is_status_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = run("digits_mlp", None, "cpu")
+    worst = replace(report.judgements[0], judgement=Judgement("FAIL", "bound", 17.0))
+    failed = replace(report, judgements=[worst, *report.judgements[1:]])
+    assert report.oracle_passed
+    assert not failed.oracle_passed
+    assert "1 FAIL" in screen(failed)
+    monkeypatch.setattr("minisparse.cli.run.run", lambda *names: failed)
+    assert main(["run"]) == 1
+    assert "1 FAIL" in capsys.readouterr().out
+
+
+def test_the_dense_side_is_the_network_as_it_came() -> None:
+    report = run("digits_mlp", None, "cpu")
+    x = report.inputs.feeds["x"]
+    weights = {n: np.asarray(c) for n, c in report.dense.source.constants.items()}
+    h = x
+    for layer in ("layer1", "layer2"):
+        h = np.maximum(h @ weights[f"{layer}.weight"].T + weights[f"{layer}.bias"], 0)
+    logits = h @ weights["layer3.weight"].T + weights["layer3.bias"]
+    np.testing.assert_array_equal(report.dense_outputs["logits"], logits)
+    assert report.dense_outputs["logits"] is not report.outputs["logits"]
+    assert not np.array_equal(report.dense_outputs["logits"], report.outputs["logits"])
 
 
 def test_own_model_with_own_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from minisparse.core.errors import InternalError, UsageError
 from minisparse.core.tensor_type import DENSE, Layout
-from minisparse.cost import Target
-from minisparse.formats import CSR, NM
+from minisparse.cost import Target, candidates
+from minisparse.formats import BSR, CSR, NM, from_dense
 from minisparse.graph import Graph, GraphBuilder
 from minisparse.passes import PASSES, Pass, PassReport, in_order, run_passes
 from tests.networks import (
@@ -210,6 +210,41 @@ def test_fuse_epilogue_takes_single_readers_only() -> None:
     shared, _ = run_only(branching("random"), *steps)
     first = shared.producers[shared.outputs["first"]]
     assert not first.op.name.endswith("relu")  # "first" is an output: it must exist in memory
+
+
+@pytest.mark.parametrize("how", ["read twice", "an output"])
+def test_a_product_that_is_needed_elsewhere_stays_in_memory(how: str) -> None:
+    b = GraphBuilder("shared")
+    w = b.constant("w", pruned(np.random.default_rng(0), 4, 4, "random"))
+    product = b.op("spmm", w, b.input("x", (4, 3)), name="product")
+    active = b.op("relu", product, name="active")
+    if how == "an output":
+        graph = b.build({"product": product, "active": active})
+    else:
+        graph = b.build({"total": b.op("add", product, active, name="total")})
+    assert run_only(graph, "fuse_epilogue")[0].nodes == graph.nodes
+
+
+def test_a_stored_weight_is_converted_when_compiling_too() -> None:
+    b = GraphBuilder("stored")
+    a = from_dense(pruned(np.random.default_rng(0), 8, 8, "blocks"), "csr")
+    graph = b.build([b.op("spmm", b.constant("w", a), b.input("x", (8, 3)), name="p")])
+    wishing = graph.replace_nodes([replace(graph.node("p"), wants={0: Layout("bsr", (4, 4))})])
+    after, _ = run_only(wishing, "insert_conversions", "fold_constants")
+    assert [type(c) for c in after.constants.values()] == [BSR]
+    assert [n.name for n in after.nodes] == ["p"]
+
+
+def test_the_wish_is_the_cheapest_candidate() -> None:
+    target = Target(sizes={"batch": 256})
+    for pattern in ("rows", "blocks", "random"):
+        graph = perceptron(pattern, sizes=(512, 512))
+        steps = ("recognize_sparsity", "lower_gemm", "select_format")
+        after, _ = run_only(graph, *steps)
+        (node,) = (n for n in after.nodes if n.op.name == "spmm")
+        offered = candidates(target.bind(after), node, target)
+        best = min(offered, key=lambda c: c.seconds).layout
+        assert node.wants.get(0, DENSE) == best
 
 
 def test_n_m_weights_are_offered_as_n_m() -> None:

@@ -11,6 +11,9 @@ from minisparse.core.errors import (
     UnsupportedOpError,
     UsageError,
 )
+from minisparse.core.tensor_type import DENSE
+from minisparse.cost import Target
+from minisparse.dispatch import make_plan
 from minisparse.graph import Graph
 from minisparse.passes import PASSES
 from minisparse.runtime import DidRun, WillRun, events, measure
@@ -22,6 +25,7 @@ from tests.networks import (
     feeds_for,
     meaning,
     perceptron,
+    pruned,
 )
 
 GRAPHS = [network(pattern) for network in NETWORKS for pattern in PATTERNS]
@@ -87,6 +91,48 @@ def test_feeds_that_do_not_fit(
         ms.compile(perceptron("random")).run(feeds)
 
 
+def test_one_name_is_one_size() -> None:
+    b = ms.GraphBuilder("two")
+    h = b.op("add", b.input("x", ("batch", 2)), b.input("z", ("batch", 2)))
+    plan = ms.compile(b.build({"y": h}))
+    ones = np.ones((3, 2), "float32")
+    np.testing.assert_array_equal(plan(ones, ones), 2 * ones)
+    with pytest.raises(ShapeError, match=r"input 'z' has shape .* axis 0 is 1, not 3"):
+        plan(ones, ones[:1])
+
+
+def test_grouped_filters_stay_dense() -> None:
+    b = ms.GraphBuilder("grouped")
+    w = pruned(np.random.default_rng(0), 8, 18, "rows").reshape(8, 2, 3, 3)
+    h = b.op("conv", b.input("x", ("batch", 4, 6, 6)), b.constant("w", w), group=2)
+    graph = b.build({"y": h})
+    feeds = feeds_for(graph)
+    plan = ms.compile(graph)
+    assert [c.layout.format for c in plan.steps[0].candidates] == ["dense"]
+    assert_close(graph, plan.run(feeds), feeds)
+
+
+def test_the_plan_takes_the_cheapest_that_fits_the_weight_as_it_is() -> None:
+    graph = perceptron("rows", sizes=(512, 512))
+    for skip in ((), ("select_format",)):
+        for step in ms.compile(graph, sizes={"batch": 256}, skip=skip).steps:
+            layouts = {step.chosen.layout} if step.node.op.base.name == "spmm" else {DENSE}
+            fitting = [c for c in step.candidates if c.layout in layouts]
+            assert step.chosen.seconds == min(c.seconds for c in fitting)
+    step = ms.compile(graph, sizes={"batch": 256}, skip=("select_format",)).step("layer0")
+    assert step.chosen.layout == DENSE
+    assert "no pass converts" in step.why
+
+
+def test_of_two_levels_the_cheaper_one_runs() -> None:
+    graph = perceptron("random")
+    target = Target(levels=("loops", "vectorized"), sizes={"batch": 64})
+    plan = make_plan(graph, graph, target)
+    gemm = plan.step("layer0")
+    assert {c.level for c in gemm.candidates} == {"loops", "vectorized"}
+    assert gemm.chosen.level == "vectorized"
+
+
 def test_events_are_lazy_and_come_in_pairs() -> None:
     plan = ms.compile(perceptron("random"))
     feeds = feeds_for(plan.graph)
@@ -109,6 +155,9 @@ def test_a_trace_keeps_times_bytes_and_values() -> None:
     np.testing.assert_array_equal(trace.outputs["y"], plan.run(feeds)["y"])
     assert trace.seconds == pytest.approx(sum(r.seconds for r in trace.records))
     assert all(r.seconds > 0 and r.bytes_written > 0 for r in trace.records)
+    starts = [r.start for r in trace.records]
+    assert starts[0] == 0
+    assert starts == sorted(starts)
     text = str(trace)
     assert all(step.node.name[:8] in text for step in plan.steps)
     assert max(map(len, text.split("\n"))) <= 80

@@ -98,7 +98,10 @@ def _passes(report: RunReport) -> list[str]:
 def _nodes(report: RunReport, palette: Palette, room: int) -> list[str]:
     """Return a line per node: measured time, then every candidate with its predicted one."""
     steps = list(report.plan.steps)
-    title = palette.bold("node") + "  measured us | candidates with predicted us, * chosen"
+    machine = report.plan.target.machine.name
+    title = (
+        f"{palette.bold('node')}  measured us | candidates, us predicted for {machine}, * chosen"
+    )
     shown = steps
     if len(steps) > room - 1:
         slowest = sorted(steps, key=lambda s: -report.seconds[s.node.name])[: room - 2]

@@ -123,7 +123,7 @@ def _priced(
         if not all(c.holds(types, attrs) for c in node.op.constraints):
             return None
     work = work_of(node.op, kernel, kernel.levels[level], pattern, types, attrs)
-    seconds = price(node.op, work, level, types[0].dtype, target.machine)
+    seconds = price(work, level, types[0].dtype, target.machine)
     return Candidate(kernel, level, layout, seconds, work, weight_bytes)
 
 

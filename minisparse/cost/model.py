@@ -40,18 +40,17 @@ def work_of(
         The op's attributes.
     """
     own = types[: len(op.base.operands)]
-    if level.work is not None and pattern is not None:
+    if level.work is not None and (pattern is not None or op.base.sparse is None):
         return level.work(pattern, own, attrs)
-    return Work(flops=op.base.flops(own, attrs), bytes=kernel.bytes_moved(*own), calls=1)
+    unit = "elementwise" if op.base.sparse is None else "matmul"
+    return Work(op.base.flops(own, attrs), kernel.bytes_moved(*own), calls=1, unit=unit)
 
 
-def price(op: Op, work: Work, level: str, dtype: DType, machine: Machine) -> float:
+def price(work: Work, level: str, dtype: DType, machine: Machine) -> float:
     """Return the predicted seconds of one call.
 
     Parameters
     ----------
-    op : Op
-        Ops that take a weight multiply matrices; all others are elementwise.
     work : Work
         What the call does.
     level : str
@@ -63,7 +62,7 @@ def price(op: Op, work: Work, level: str, dtype: DType, machine: Machine) -> flo
     """
     if level == "loops":
         return machine.call + work.flops / 2 * machine.step
-    peak = machine.elementwise if op.base.sparse is None else machine.matmul_rate(dtype)
+    peak = machine.matmul_rate(dtype) if work.unit == "matmul" else machine.elementwise
     arithmetic = work.flops / (peak * work.efficiency)
     traffic = work.bytes / machine.bandwidth
     return work.calls * machine.call + max(arithmetic, traffic) + work.gathered / machine.gather

@@ -39,6 +39,8 @@ class Work:
     efficiency : float
         Fraction of the machine's matrix-multiply peak that the inner call reaches when its data is
         near: below 1 for batches of thin matrices.
+    unit : {"matmul", "elementwise"}
+        What does the arithmetic: the library's matrix multiplication, or one pass per operation.
     """
 
     flops: float
@@ -46,6 +48,7 @@ class Work:
     gathered: float = 0.0
     calls: float = 1.0
     efficiency: float = 1.0
+    unit: str = "matmul"
 
 
 @dataclass(frozen=True, slots=True)

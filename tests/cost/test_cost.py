@@ -13,12 +13,10 @@ from minisparse.cost.candidates import as_stored
 from minisparse.formats import find_pattern, from_dense
 from minisparse.graph import Graph, GraphBuilder
 from minisparse.kernels import Work
-from minisparse.ops import OPS
 from minisparse.passes import PASSES, run_passes
 from tests.networks import PATTERNS, perceptron, pruned
 
 MACHINE = find_machine("cpu")
-SPMM = OPS["spmm"]
 
 
 def one_product(w: Array, columns: int) -> Graph:
@@ -42,13 +40,13 @@ def test_the_formula() -> None:
     )
     f32 = np.dtype("float32")
     work = Work(flops=1000, bytes=20, gathered=50, calls=3, efficiency=0.5)
-    assert price(SPMM, work, "vectorized", f32, m) == 3 + 1000 / 50 + 10
+    assert price(work, "vectorized", f32, m) == 3 + 1000 / 50 + 10
     slow_memory = replace(m, bandwidth=0.5)  # traffic now outlasts the arithmetic
-    assert price(SPMM, work, "vectorized", f32, slow_memory) == 3 + 40 + 10
-    assert price(SPMM, work, "loops", f32, m) == pytest.approx(1 + 500 * m.step)
-    assert price(SPMM, work, "vectorized", np.dtype("int64"), m) > price(
-        SPMM, work, "vectorized", f32, m
-    )
+    assert price(work, "vectorized", f32, slow_memory) == 3 + 40 + 10
+    passes = replace(work, unit="elementwise")
+    assert price(passes, "vectorized", f32, replace(m, elementwise=25.0)) == 3 + 80 + 10
+    assert price(work, "loops", f32, m) == pytest.approx(1 + 500 * m.step)
+    assert price(work, "vectorized", np.dtype("int64"), m) > price(work, "vectorized", f32, m)
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
@@ -97,6 +95,16 @@ def test_prices_rank_patterns_as_they_were_measured() -> None:
     assert best(np.where(rng.random((1024, 1)) < 0.5, w, 0).astype("float32")).format != "dense"
     coarse = np.kron(rng.random((64, 64)) < 0.1, np.ones((16, 16), bool))
     assert best(np.where(coarse, w, 0).astype("float32")).format == "bsr"
+
+
+def test_gemm_is_priced_as_the_product_that_it_is() -> None:
+    b = GraphBuilder("gemm")
+    w = np.ones((512, 512), "float32")
+    h = b.op("gemm", b.input("x", (256, 512)), b.constant("w", w), transB=1, name="layer")
+    graph = b.build([h])
+    (best, *_) = candidates(graph, graph.node("layer"), Target())
+    at_peak = 2 * 256 * 512 * 512 / MACHINE.matmul["float32"]
+    assert at_peak < best.seconds < 2 * at_peak
 
 
 def test_levels_that_no_kernel_has_fall_back_to_those_it_has() -> None:

@@ -7,9 +7,9 @@ import numpy as np
 
 from minisparse.core.dtypes import Array
 from minisparse.core.tensor_type import TensorType
-from minisparse.kernels.kernel import Finish, Kernel, Level
+from minisparse.kernels.kernel import Finish, Kernel, Level, Work
 from minisparse.kernels.wide import widen
-from minisparse.ops import GEMM
+from minisparse.ops import GEMM, Attrs
 
 
 def bytes_moved(a: TensorType, b: TensorType, c: TensorType | None = None) -> int:
@@ -72,4 +72,11 @@ def vectorized(
     return out
 
 
-GEMM_DENSE = Kernel(GEMM, None, bytes_moved, loops=loops, vectorized=Level(vectorized, fuses=True))
+def work(pattern: None, types: tuple[TensorType, ...], attrs: Attrs) -> Work:
+    """Return the work of one large product; all else passes over its result."""
+    return Work(GEMM.flops(types, attrs), bytes_moved(*types), calls=1, unit="matmul")
+
+
+GEMM_DENSE = Kernel(
+    GEMM, None, bytes_moved, loops=loops, vectorized=Level(vectorized, work=work, fuses=True)
+)

@@ -1,19 +1,15 @@
 """One screen of text for a :class:`RunReport`: at most 40 lines of at most 80 columns, ASCII."""
 
 import platform
-from collections.abc import Sequence
 
 import numpy as np
 
 from minisparse import __version__
+from minisparse.cli.node_lines import WIDTH, node_lines
 from minisparse.cli.run import RunReport, why_slower
 from minisparse.core.extras import is_installed
-from minisparse.core.tensor_type import Layout
-from minisparse.cost import Candidate
-from minisparse.dispatch import Step
-from minisparse.show import PLAIN, Palette, human_bytes, human_seconds, shorten, table_text
+from minisparse.show import PLAIN, Palette, clean, human_bytes, human_seconds, shorten, table_text
 
-WIDTH = 80
 HEIGHT = 40
 
 
@@ -27,7 +23,7 @@ def screen(report: RunReport, palette: Palette = PLAIN) -> str:
     tail = [*_result(report, palette), *_next(report, palette)]
     room = HEIGHT - len(head) - len(passes) - len(tail)
     weights = _weights(report, max(3, min(room // 2, len(report.plan.source.constants) + 1)))
-    nodes = _nodes(report, palette, max(3, room - len(weights)))
+    nodes = node_lines(report, palette, max(3, room - len(weights)))
     return "\n".join([*head, *weights, *passes, *nodes, *tail])
 
 
@@ -35,17 +31,14 @@ def _head(report: RunReport, palette: Palette) -> list[str]:
     gpu = "found" if is_installed("cupy") else "not found (optional)"
     graph = report.plan.source
     inputs = ", ".join(f"{name} {type}" for name, type in graph.inputs.items())
+    model = f"{graph.name}: {inputs} -> {', '.join(graph.outputs)}; {report.inputs.source}"
     return [
         shorten(
             f"minisparse {__version__}, Python {platform.python_version()}, "
             f"NumPy {np.__version__}, GPU: {gpu}",
             WIDTH,
         ),
-        shorten(
-            f"{palette.bold('model')} {graph.name}: {inputs} -> {', '.join(graph.outputs)}; "
-            f"{report.inputs.source}",
-            WIDTH + (len(palette.bold("model")) - len("model")),
-        ),
+        f"{palette.bold('model')} {shorten(clean(model), WIDTH - len('model '))}",
     ]
 
 
@@ -90,73 +83,9 @@ def _passes(report: RunReport) -> list[str]:
     names = [pass_report.name for pass_report in report.plan.reports]
     width = max(map(len, names), default=0)
     return [
-        shorten(f"  {r.name:{width}}  {'; '.join(r.changes) or 'nothing to do'}", WIDTH)
+        shorten(f"  {r.name:{width}}  {clean('; '.join(r.changes)) or 'nothing to do'}", WIDTH)
         for r in report.plan.reports
     ]
-
-
-def _nodes(report: RunReport, palette: Palette, room: int) -> list[str]:
-    """Return a line per node: measured time, then every candidate with its predicted one."""
-    steps = list(report.plan.steps)
-    machine = report.plan.target.machine.name
-    title = (
-        f"{palette.bold('node')}  measured us | candidates, us predicted for {machine}, * chosen"
-    )
-    shown = steps
-    if len(steps) > room - 1:
-        slowest = sorted(steps, key=lambda s: -report.seconds[s.node.name])[: room - 2]
-        shown = [step for step in steps if step in slowest]
-    width = min(24, max(len(_node_title(step)) for step in shown))
-    lines = [title, *(_node_line(report, step, width, palette) for step in shown)]
-    if len(shown) < len(steps):
-        hidden = [step for step in steps if step not in shown]
-        share = sum(report.seconds[s.node.name] for s in hidden) / sum(report.seconds.values())
-        lines.append(f"  and {len(hidden)} more nodes with {share:.0%} of the time")
-    return lines
-
-
-def _node_title(step: Step) -> str:
-    return f"{step.node.name} {step.node.op.name}"
-
-
-def _node_line(report: RunReport, step: Step, width: int, palette: Palette) -> str:
-    measured = _micro(report.seconds[step.node.name])
-    start = f"  {shorten(_node_title(step), width):{width}} {measured:>6} | "
-    texts = [_candidate(c, c is step.chosen) for c in _chosen_first(step)]
-    kept = _fitting(texts, WIDTH - len(start))
-    kept[0] = palette.accent(kept[0])
-    return start + " ".join(kept)
-
-
-def _chosen_first(step: Step) -> list[Candidate]:
-    return [step.chosen, *(c for c in step.candidates if c is not step.chosen)]
-
-
-def _fitting(texts: Sequence[str], width: int) -> list[str]:
-    """Return as many texts as fit beside each other, and the number of those left out."""
-    for count in range(len(texts), 1, -1):
-        left_out = [f"+{len(texts) - count}"] if count < len(texts) else []
-        kept = [*texts[:count], *left_out]
-        if len(" ".join(kept)) <= width:
-            return kept
-    return [shorten(texts[0], width)]
-
-
-def _candidate(candidate: Candidate, chosen: bool) -> str:
-    return f"{'*' if chosen else ''}{_short(candidate.layout)} {_micro(candidate.seconds)}"
-
-
-def _short(layout: Layout) -> str:
-    """Return a layout without spaces: ``bsr8`` for square blocks, ``nm2:4``."""
-    if layout.block is not None and layout.block[0] == layout.block[1]:
-        return f"{layout.format}{layout.block[0]}"
-    return str(layout).replace(" ", "")
-
-
-def _micro(seconds: float) -> str:
-    """Return microseconds in at most four digits."""
-    us = seconds * 1e6
-    return f"{us:.1f}" if us < 10 else f"{us:.0f}" if us < 1e4 else f"{us / 1e3:.0f}k"
 
 
 def _result(report: RunReport, palette: Palette) -> list[str]:
@@ -212,13 +141,13 @@ def _outcome(report: RunReport, palette: Palette) -> str:
     if report.speedup >= 1 / (1 + noise):
         return f"no difference beyond the noise ({report.speedup:.2f} times as fast)"
     lost = f"sparse lost, {report.speedup:.2f} times as fast"
-    return f"{palette.bad(lost)}: {why_slower(report)}"
+    return f"{palette.bad(lost)}: {clean(why_slower(report))}"
 
 
 def _next(report: RunReport, palette: Palette) -> list[str]:
     other = "digits_mlp_blocks" if report.model != "digits_mlp_blocks" else "digits_mlp"
     start, more = f"{palette.bold('next')}     ", " " * 9
-    step = f"minisparse step {report.model}   # node by node, into a kernel"
+    step = f"minisparse step {clean(report.model)}   # node by node, into a kernel"
     return [
         start + shorten(step, WIDTH - len(more)),
         f"{more}minisparse run {other}   # zeros of another shape",

@@ -96,7 +96,10 @@ def _layouts(graph: Graph, node: Node, kernel: Kernel) -> Iterator[Layout]:
         sizes |= {now.block} if now.format == "bsr" and now.block is not None else set()
         yield from (Layout("bsr", block) for block in sorted(sizes))
     elif kernel.format_name == "nm":
-        yield from (Layout("nm", nm) for nm in pattern.nm if pattern.fits_nm(*nm))
+        fitting = [nm for nm in pattern.nm if pattern.fits_nm(*nm)]
+        # Of 1:4 and 2:4 that both fit, the second only stores more padding.
+        tightest = {m: min(n for n, other in fitting if other == m) for _, m in fitting}
+        yield from (Layout("nm", (n, m)) for m, n in tightest.items())
     elif not (kernel.format is None and now != DENSE and node.op.base.name == "conv"):
         yield Layout(kernel.format_name)
 

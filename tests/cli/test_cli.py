@@ -1,6 +1,7 @@
 """The command line as its users meet it: screens, errors, exit status."""
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,8 +12,9 @@ import pytest
 
 import minisparse as ms
 from minisparse.cli import main
+from minisparse.cli.node_lines import WIDTH
 from minisparse.cli.run import run
-from minisparse.cli.screen import HEIGHT, WIDTH, screen
+from minisparse.cli.screen import HEIGHT, screen
 from minisparse.oracle import Judgement
 from minisparse.runtime import Timing
 from minisparse.show import Palette
@@ -39,7 +41,7 @@ def test_a_screen_in_color_has_the_same_text() -> None:
     report = run("digits_mlp", None, "cpu")
     plain, colored = screen(report), screen(report, Palette(True))
     assert colored != plain
-    for code in ("\x1b[0m", "\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[36m"):
+    for code in ("\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[36m"):
         colored = colored.replace(code, "")
     assert colored == plain
 
@@ -51,6 +53,24 @@ def test_a_large_model_still_fits_the_screen(tmp_path: Path) -> None:
     assert len(lines) <= HEIGHT
     assert max(map(len, lines)) <= WIDTH
     assert any("more nodes with" in line for line in lines)
+
+
+def test_every_candidate_of_every_node_is_on_the_screen() -> None:
+    report = run("digits_mlp", None, "cpu")
+    lines = screen(report).split("\n")
+    at = next(i for i, line in enumerate(lines) if line.startswith("node "))
+    end = next(i for i, line in enumerate(lines) if line.startswith("accuracy"))
+    found: dict[str, str] = {}
+    name = ""
+    for line in lines[at + 1 : end]:
+        start, _, texts = line.partition(" | ")
+        name = start.split()[0] if start.strip() else name
+        found[name] = f"{found.get(name, '')} {texts}"
+    assert list(found) == [step.node.name for step in report.plan.steps]
+    for step in report.plan.steps:
+        prices = re.findall(r"(?<= )[\d.]+[kMG]?(?:/[\d.]+[kMG]?)*(?= |$)", found[step.node.name])
+        assert sum(len(price.split("/")) for price in prices) == len(step.candidates)
+        assert found[step.node.name].count("*") == 1
 
 
 def test_a_loss_is_called_a_loss() -> None:

@@ -9,7 +9,6 @@ import numpy as np
 
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import ModelFileError, ShapeError, UsageError
-from minisparse.core.extras import require
 from minisparse.cost import Target, find_machine
 from minisparse.dispatch import make_plan
 from minisparse.graph import Graph
@@ -36,8 +35,10 @@ def load(model: str | Path) -> Graph:
     """
     path = Path(model)
     if path.suffix == ".onnx":
-        require("onnx", "onnx", "reading ONNX models")
-        raise ModelFileError(f"{path}: this release reads minisparse's own .npz models only")
+        raise ModelFileError(
+            f"{path}: ONNX models are not read yet; build the graph with ms.GraphBuilder, save it "
+            "with graph.save, and give that .npz"
+        )
     return load_graph(path)
 
 

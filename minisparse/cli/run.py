@@ -9,7 +9,10 @@ import numpy as np
 from minisparse.api import compile, compile_dense
 from minisparse.cli.models import Inputs, find_inputs, find_model
 from minisparse.core.dtypes import Array
+from minisparse.core.errors import ModelFileError
 from minisparse.dispatch import Step
+from minisparse.formats import Matrix
+from minisparse.graph import Graph
 from minisparse.oracle import NodeJudgement
 from minisparse.runtime import Executable, Timing, measure
 
@@ -91,6 +94,7 @@ class RunReport:
 def run(model: str, input_file: str | None, target: str) -> RunReport:
     """Compile a model, run it sparse and dense in turns, and have every node judged."""
     graph = find_model(model)
+    _check_weights(graph, model)
     inputs = find_inputs(graph, model, input_file)
     sizes = inputs.sizes(graph)
     plan = compile(graph, target, sizes=sizes)
@@ -110,6 +114,18 @@ def run(model: str, input_file: str | None, target: str) -> RunReport:
         timing,
         plan.verify(inputs.feeds, columns=JUDGED_COLUMNS),
     )
+
+
+def _check_weights(graph: Graph, model: str) -> None:
+    """Raise ModelFileError for a weight that holds a NaN: every result would be one."""
+    for name, constant in graph.constants.items():
+        values = constant.data if isinstance(constant, Matrix) else constant
+        if values.dtype.kind not in "iub" and np.isnan(values).any():
+            count = int(np.isnan(values).sum())
+            raise ModelFileError(
+                f"{model}: weight '{name}' holds {count} NaN, so the model's results mean nothing: "
+                f"mend the weights, or see where it leads with: minisparse step {model} --break nan"
+            )
 
 
 def _node_seconds(plan: Executable, inputs: Inputs) -> dict[str, float]:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from minisparse.core.errors import DTypeError
-from minisparse.core.extras import is_installed
+from minisparse.core.extras import is_installed, require
 
 DType = np.dtype[Any]
 Array = np.ndarray[Any, Any]
@@ -44,9 +44,11 @@ def as_dtype(dtype: Any, where: str) -> DType:
     ------
     DTypeError
         If minisparse has no arithmetic for it: objects, strings, dates, structures.
+    MissingExtraError
+        If it is bfloat16 and ``ml_dtypes`` is not installed.
     """
     if isinstance(dtype, str) and dtype == "bfloat16":
-        dtype = bfloat16() or dtype
+        dtype = require("ml_dtypes", "io", f"{where}: bfloat16").bfloat16
     try:
         found: DType = np.dtype(dtype).newbyteorder("=")
     except TypeError as error:

@@ -15,11 +15,14 @@ from minisparse.cli import main
 from minisparse.cli.node_lines import WIDTH
 from minisparse.cli.run import run
 from minisparse.cli.screen import HEIGHT, screen
+from minisparse.core.npz import read_npz, write_npz
+from minisparse.graph import GraphBuilder
 from minisparse.oracle import Judgement
 from minisparse.runtime import Timing
 from minisparse.show import Palette
 from tests.networks import branching, perceptron
 
+ROOT = Path(__file__).parent.parent.parent
 MODELS = ms.examples.names()
 
 
@@ -125,6 +128,15 @@ def test_own_model_with_own_input(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "random inputs, seed 0" in capsys.readouterr().out
 
 
+def rewrite(model: Path, name: str, old: str, new: str) -> None:
+    """Write a saved model beside itself with something else in its description."""
+    arrays = dict(read_npz(model))
+    text = arrays["graph.json"].tobytes().decode()
+    assert old in text
+    arrays["graph.json"] = np.frombuffer(text.replace(old, new, 1).encode(), np.uint8)
+    write_npz(model.with_name(name), arrays)
+
+
 def bad_files(folder: Path) -> dict[str, list[str]]:
     """Return command lines that cannot work, by what their error must say."""
     model = folder / "m.npz"
@@ -138,6 +150,16 @@ def bad_files(folder: Path) -> dict[str, list[str]]:
     np.savez(folder / "other.npz", z=np.ones((2, 12), "float32"))
     np.savez(folder / "few.npz", x=np.ones((2, 12), "float32"), labels=np.ones(5, int))
     (folder / "m.onnx").write_bytes(b"")
+    broken = perceptron("random")
+    weights = {**broken.constants, "w1": np.full((24, 16), np.nan, "float32")}
+    replace(broken, constants=weights).save(folder / "nan.npz")
+    odd = GraphBuilder("odd")
+    h = odd.op("relu", odd.input("x", ("batch", 2)), name="act")
+    odd.build([h]).save(folder / "odd.npz")
+    rewrite(folder / "odd.npz", "cycle.npz", '"x"\n   ],', '"act"\n   ],')
+    rewrite(folder / "odd.npz", "dangling.npz", '"x"\n   ],', '"ghost"\n   ],')
+    rewrite(folder / "odd.npz", "unknown.npz", '"relu"', '"magic"')
+    rewrite(folder / "odd.npz", "bfloat16.npz", '"float32"', '"bfloat16"')
     given = ["run", str(model), "--input"]
     return {
         "no such file": ["run", str(folder / "none.npz")],
@@ -151,6 +173,10 @@ def bad_files(folder: Path) -> dict[str, list[str]]:
         "'labels' has shape (5,)": [*given, str(folder / "few.npz")],
         "no target 'moon'": ["run", "--target", "moon"],
         ".onnx": ["run", str(folder / "m.onnx")],
+        "weight 'w1' holds 384 NaN": ["run", str(folder / "nan.npz")],
+        "a cycle": ["run", str(folder / "cycle.npz")],
+        "reads 'ghost', which nothing defines": ["run", str(folder / "dangling.npz")],
+        "unknown ops: magic": ["run", str(folder / "unknown.npz")],
     }
 
 
@@ -164,6 +190,25 @@ def test_bad_input_is_one_clear_line_and_status_2(
         assert err.count("\n") == 1, err
         assert message in err
         assert "Traceback" not in err
+
+
+def test_a_missing_extra_is_named_with_its_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad_files(tmp_path)
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)  # importing it fails from here on
+    assert main(["run", str(tmp_path / "bfloat16.npz")]) == 2
+    assert 'pip install "minisparse[io]"' in capsys.readouterr().err
+
+
+def test_a_model_with_nan_can_be_stepped_through(tmp_path: Path) -> None:
+    bad_files(tmp_path)
+    line = [sys.executable, "-m", "minisparse", "step", str(tmp_path / "nan.npz"), "--break", "nan"]
+    done = subprocess.run(
+        line, input="c\nq\n", capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    assert "NaN" in done.stdout
 
 
 def test_debug_shows_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:

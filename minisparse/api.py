@@ -72,6 +72,8 @@ def compile(
     UsageError
         If target, level, a size or a pass does not exist.
     """
+    if not isinstance(graph, Graph):
+        raise UsageError(f"ms.compile takes a Graph, such as ms.load returns, not {graph!r:.60}")
     if level not in LEVELS:
         raise UsageError(f"there is no level '{level}'; levels: {', '.join(LEVELS)}")
     unknown = sorted(set(sizes or {}) - set(graph.symbols))
@@ -80,6 +82,9 @@ def compile(
             f"graph '{graph.name}' has no dimension {', '.join(unknown)}; "
             f"named dimensions: {', '.join(graph.symbols) or 'none'}"
         )
+    negative = [f"{name}={size}" for name, size in (sizes or {}).items() if size < 0]
+    if negative:
+        raise UsageError(f"sizes cannot be negative: {', '.join(negative)}")
     goal = Target(find_machine(target), dict(sizes or {}), (level,))
     compiled, reports = run_passes(graph, goal, PASSES, skip)
     plan = make_plan(graph, compiled, goal, reports)
@@ -129,6 +134,31 @@ def labels_of(plan: Executable, inputs: Any) -> Array:
     return np.asarray(outputs.argmax(axis=1))
 
 
+def check_labels(labels: Any, outputs: Array) -> Array:
+    """Return labels as an array that fits outputs ``[batch, classes]``.
+
+    Raises
+    ------
+    ShapeError
+        If there is not one label for each row of the outputs.
+    UsageError
+        If a label is not a whole number from 0 to ``classes - 1``.
+    """
+    given: Array = np.asarray(labels)
+    if outputs.ndim != 2 or given.shape != outputs.shape[:1]:
+        raise ShapeError(
+            f"outputs {outputs.shape} need labels of shape {outputs.shape[:1]}, not {given.shape}"
+        )
+    if given.dtype.kind not in "iu":
+        raise UsageError(f"labels are {given.dtype}; they must be whole numbers, one an input")
+    if given.size and not 0 <= given.min() <= given.max() < outputs.shape[1]:
+        raise UsageError(
+            f"labels go from {given.min()} to {given.max()}, but the model has the classes "
+            f"0 to {outputs.shape[1] - 1}"
+        )
+    return given
+
+
 def evaluate(plan: Executable, inputs: Any, labels: Any, rounds: int = 7) -> Evaluation:
     """Run a plan on labelled inputs; return accuracy, time and bytes of weights.
 
@@ -145,15 +175,11 @@ def evaluate(plan: Executable, inputs: Any, labels: Any, rounds: int = 7) -> Eva
 
     Raises
     ------
-    ShapeError
-        If there are not as many labels as inputs.
+    ShapeError, UsageError
+        If there are not as many labels as inputs, or a label is not the number of an output.
     """
-    labels = np.asarray(labels)
-    if labels.shape != (len(inputs),):
-        raise ShapeError(
-            f"{len(inputs)} inputs need labels of shape ({len(inputs)},), not {labels.shape}"
-        )
     found = labels_of(plan, inputs)
+    labels = check_labels(labels, plan(inputs))
     timing = measure({"run": lambda: plan(inputs)}, rounds=rounds)["run"]
     accuracy = float((found == labels).mean()) if len(labels) else float("nan")
     weights = sum(constant.nbytes for constant in plan.graph.constants.values())

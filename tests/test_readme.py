@@ -6,12 +6,17 @@ from typing import Any
 
 import pytest
 
+from minisparse.cli import main
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
-def test_the_python_blocks_run_one_after_another(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_python_blocks_run_one_after_another(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)  # the blocks save files
     names: dict[str, Any] = {}
     ran = 0
     for block in BLOCKS:
@@ -22,6 +27,7 @@ def test_the_python_blocks_run_one_after_another(capsys: pytest.CaptureFixture[s
     assert ran >= 3
     out = capsys.readouterr().out
     assert "chosen" in out
+    assert main(["run", "tiny.npz", "--input", "data.npz"]) == 0
     assert "FAIL" in out.upper()
 
 

@@ -34,10 +34,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # whoever read our output has enough; keep the interpreter from flushing into the void
+    except OSError as error:
+        # whatever is still to be written would only fail again when the interpreter ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        if isinstance(error, BrokenPipeError):
+            return 0  # whoever read our output has enough
+        if options.debug:
+            traceback.print_exc()
+        sys.stderr.write(f"minisparse {options.command}: {error}\n")
+        return 2
     return status
 
 
@@ -72,15 +77,18 @@ def _add_common(command: argparse.ArgumentParser) -> None:
         "--input", metavar="FILE",
         help=".npz with an array for each input (and 'labels'), or .npy for a single input",
     )  # fmt: skip
-    command.add_argument("--target", default="cpu", metavar="NAME", help="machine to compile for")
+    command.add_argument(
+        "--target", default="cpu", metavar="NAME",
+        help="machine to compile for: cpu, server-2core (default: cpu)",
+    )  # fmt: skip
     command.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
 
 def _positive(text: str) -> int:
     """Return a whole number above zero."""
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{number} is not above zero")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above zero")
+    return int(text)
 
 
 def _run(options: argparse.Namespace) -> int:

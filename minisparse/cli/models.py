@@ -8,7 +8,7 @@ import numpy as np
 from minisparse import examples
 from minisparse.api import load
 from minisparse.core.dtypes import Array
-from minisparse.core.errors import ModelFileError
+from minisparse.core.errors import MinisparseError, ModelFileError
 from minisparse.core.npz import read_npy, read_npz
 from minisparse.core.tensor_type import TensorType
 from minisparse.cost import USUAL_SIZE
@@ -33,6 +33,12 @@ class Inputs:
     feeds: dict[str, Array]
     labels: Array | None
     source: str
+
+    @property
+    def items(self) -> int:
+        """Length of the batch: the first dimension of the first input."""
+        shapes = [x.shape for x in self.feeds.values()]
+        return shapes[0][0] if shapes and shapes[0] else 0
 
     def sizes(self, graph: Graph) -> dict[str, int]:
         """Return the size that each named dimension of a graph has in these inputs."""
@@ -100,11 +106,16 @@ def _from_file(graph: Graph, path: Path) -> Inputs:
                 f"{', '.join(graph.inputs)}: use a .npz with these names"
             )
         arrays = {next(iter(graph.inputs)): read_npy(path)}
-    else:
+    elif path.suffix == ".npz":
         arrays = read_npz(path)
+    else:
+        raise ModelFileError(f"{path}: inputs come as .npz or .npy; save them with np.savez")
     known = set(graph.inputs)
     labels = arrays.pop("labels", None) if "labels" not in known else None
-    feeds = check_feeds(graph, arrays)
+    try:
+        feeds = check_feeds(graph, arrays)
+    except MinisparseError as error:
+        raise type(error)(f"{path}: {error}") from error
     count = len(next(iter(feeds.values()))) if feeds else 0
     if labels is not None and labels.shape != (count,):
         raise ModelFileError(f"{path}: 'labels' has shape {labels.shape}, not ({count},)")

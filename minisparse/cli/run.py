@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minisparse.api import compile, compile_dense
+from minisparse.api import check_labels, compile, compile_dense
 from minisparse.cli.models import Inputs, find_inputs, find_model
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import ModelFileError
@@ -15,9 +15,12 @@ from minisparse.formats import Matrix
 from minisparse.graph import Graph
 from minisparse.oracle import NodeJudgement
 from minisparse.runtime import Executable, Timing, measure
+from minisparse.show import human_seconds
 
-JUDGED_COLUMNS = 16
-"""Items of the batch that the oracle judges: its exact sums take milliseconds each."""
+JUDGED_TERMS = 40_000_000
+"""Products of weights that the oracle sums exactly in one run, about a second's worth."""
+IGNORING_ZEROS = ("recognize_sparsity", "select_format", "insert_conversions")
+"""Passes without which a model is compiled all the same, but no zero is noticed."""
 _TRACES = 7
 
 
@@ -38,9 +41,12 @@ class RunReport:
     seconds, dense_seconds : mapping
         From node names to measured seconds, medians.
     timing : dict
-        End-to-end timings of ``"sparse"`` and ``"dense"``, measured in turns.
+        End-to-end timings, measured in turns: ``"dense"``, ``"unaware"`` (compiled by the passes
+        that do not look at zeros) and ``"sparse"``.
     judgements : list of NodeJudgement
         The oracle's verdict on each node.
+    judged : int
+        How many items of the batch the oracle looked at.
     """
 
     model: str
@@ -53,6 +59,17 @@ class RunReport:
     dense_seconds: Mapping[str, float]
     timing: dict[str, Timing]
     judgements: list[NodeJudgement]
+    judged: int
+
+    @property
+    def stores_sparse(self) -> bool:
+        """Whether any weight is stored in a sparse format."""
+        return any(isinstance(c, Matrix) for c in self.plan.graph.constants.values())
+
+    @property
+    def not_finite(self) -> int:
+        """How many elements of the outputs are NaN or infinite."""
+        return sum(int((~np.isfinite(x)).sum()) for x in self.outputs.values())
 
     @property
     def oracle_passed(self) -> bool:
@@ -99,21 +116,39 @@ def run(model: str, input_file: str | None, target: str) -> RunReport:
     sizes = inputs.sizes(graph)
     plan = compile(graph, target, sizes=sizes)
     dense = compile_dense(graph, sizes=sizes)
+    unaware = compile(graph, target, sizes=sizes, skip=IGNORING_ZEROS)
     timing = measure(
-        {"dense": lambda: dense.run(inputs.feeds), "sparse": lambda: plan.run(inputs.feeds)}
+        {
+            "dense": lambda: dense.run(inputs.feeds),
+            "unaware": lambda: unaware.run(inputs.feeds),
+            "sparse": lambda: plan.run(inputs.feeds),
+        }
     )
+    outputs = plan.run(inputs.feeds)
+    if inputs.labels is not None and len(outputs) == 1:
+        check_labels(inputs.labels, *outputs.values())
+    judged = min(_affordable(plan), inputs.items)
     return RunReport(
         model,
         plan,
         dense,
         inputs,
-        plan.run(inputs.feeds),
+        outputs,
         dense.run(inputs.feeds),
         _node_seconds(plan, inputs),
         _node_seconds(dense, inputs),
         timing,
-        plan.verify(inputs.feeds, columns=JUDGED_COLUMNS),
+        plan.verify(inputs.feeds, columns=max(judged, 1)),
+        judged,
     )
+
+
+def _affordable(plan: Executable) -> int:
+    """Return how many items of the batch the oracle can judge in about a second."""
+    one = plan.graph.bind(**dict.fromkeys(plan.graph.symbols, 1))
+    products = [n for n in one.nodes if n.op.base.sparse is not None or n.op.base.name == "gemm"]
+    flops = sum(node.op.flops(one.operand_types(node), node.attrs) for node in products)
+    return max(4, 2 * JUDGED_TERMS // max(flops, 1))
 
 
 def _check_weights(graph: Graph, model: str) -> None:
@@ -146,7 +181,7 @@ def why_slower(report: RunReport) -> str:
         ),
         key=lambda pair: pair[0],
     )
-    return f"{step.node.name} ({step.chosen.layout}) took {excess * 1e6:.0f} us more than dense"
+    return f"{step.node.name} ({step.chosen.layout}) took {human_seconds(excess)} more"
 
 
 def _dense_seconds(report: RunReport, step: Step) -> float:

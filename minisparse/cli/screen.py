@@ -11,6 +11,7 @@ from minisparse.core.extras import is_installed
 from minisparse.show import PLAIN, Palette, clean, human_bytes, human_seconds, shorten, table_text
 
 HEIGHT = 40
+_INDENT = 9
 
 
 def screen(report: RunReport, palette: Palette = PLAIN) -> str:
@@ -89,7 +90,12 @@ def _passes(report: RunReport) -> list[str]:
 
 
 def _result(report: RunReport, palette: Palette) -> list[str]:
-    return [_accuracy(report), _oracle(report, palette), *_time(report, palette)]
+    return [
+        _accuracy(report),
+        *_warning(report, palette),
+        _oracle(report, palette),
+        *_time(report, palette),
+    ]
 
 
 def _accuracy(report: RunReport) -> str:
@@ -102,11 +108,20 @@ def _accuracy(report: RunReport) -> str:
         return f"result   {same}; largest difference {report.largest_difference:.2g}"
     right = report.inputs.labels
     before = report.plan.source.metadata.get("dense_accuracy")
-    history = f"; unpruned {shorten(before, 6)}" if before else ""
+    history = f"; unpruned {shorten(clean(before), 6)}" if before else ""
     return (
         f"accuracy dense {(dense == right).mean():.4f}, sparse {(sparse == right).mean():.4f}, "
         f"{same}{history}"
     )
+
+
+def _warning(report: RunReport, palette: Palette) -> list[str]:
+    """Say so if outputs are NaN or infinite: labels made of them mean nothing."""
+    if not report.not_finite:
+        return []
+    total = sum(x.size for x in report.outputs.values())
+    text = f"{report.not_finite} of {total} outputs are NaN or infinite"
+    return [f"         {palette.bad(text)}; see where from: minisparse step"]
 
 
 def _oracle(report: RunReport, palette: Palette) -> str:
@@ -115,33 +130,41 @@ def _oracle(report: RunReport, palette: Palette) -> str:
         counts[judgement.verdict] = counts.get(judgement.verdict, 0) + 1
     verdict = ", ".join(f"{n} {v}" for v, n in counts.items())
     paint = palette.good if report.oracle_passed else palette.bad
+    items = report.inputs.items
+    on = f"all {items}" if report.judged >= items else f"{report.judged} of {items}"
+    text = f"oracle   {paint(verdict)} of {len(report.judgements)} nodes on {on} items"
     worst = max(report.judgements, key=lambda j: j.error_over_bound, default=None)
-    where = (
-        ""
-        if worst is None
-        else (f"; worst error over bound {worst.error_over_bound:.2g} at {worst.node}")
-    )
-    return f"oracle   {paint(verdict)} of {len(report.judgements)} nodes{where}"
+    if worst is None:
+        return text
+    return f"{text}; worst error/bound {worst.error_over_bound:.2g}"
 
 
 def _time(report: RunReport, palette: Palette) -> list[str]:
-    dense, sparse = report.timing["dense"], report.timing["sparse"]
-    figures = (
-        f"time     dense {human_seconds(dense.median)} +-{dense.spread:.0%}, "
-        f"sparse {human_seconds(sparse.median)} +-{sparse.spread:.0%}, in turns in one process"
-    )
-    return [figures, shorten(f"         {_outcome(report, palette)}", WIDTH)]
+    names = {"dense": "dense", "unaware": "zeros ignored", "sparse": "sparse"}
+    texts = [
+        f"{names[name]} {human_seconds(timing.median)} +-{timing.spread:.0%}"
+        for name, timing in report.timing.items()
+    ]
+    head, tail = _outcome(report)
+    paint = palette.good if "fast" in head and "lost" not in head else palette.bad
+    rest = shorten(tail, WIDTH - _INDENT - len(head))
+    return [shorten(f"time     {', '.join(texts)}", WIDTH), " " * _INDENT + paint(head) + rest]
 
 
-def _outcome(report: RunReport, palette: Palette) -> str:
-    """Say who won, and where sparse lost, why; within the noise nobody did."""
-    noise = report.timing["dense"].spread + report.timing["sparse"].spread
-    if report.speedup > 1 + noise:
-        return palette.good(f"sparse is {report.speedup:.2f} times as fast")
-    if report.speedup >= 1 / (1 + noise):
-        return f"no difference beyond the noise ({report.speedup:.2f} times as fast)"
-    lost = f"sparse lost, {report.speedup:.2f} times as fast"
-    return f"{palette.bad(lost)}: {clean(why_slower(report))}"
+def _outcome(report: RunReport) -> tuple[str, str]:
+    """Say who won, and what the zeros had to do with it, or what lost; noise is no difference."""
+    dense, unaware, sparse = (report.timing[name] for name in ("dense", "unaware", "sparse"))
+    ratio = f"{report.speedup:.2f} times as fast"
+    if dense.is_below(sparse):
+        return f"sparse lost, {ratio}", f": {clean(why_slower(report))}"
+    if not sparse.is_below(dense):
+        return "no difference", f" beyond the noise ({ratio} as dense)"
+    if not report.stores_sparse:
+        return ratio, " as dense, for fusion alone: nothing is stored sparse"
+    if sparse.is_below(unaware):
+        share = unaware.median / sparse.median
+        return f"sparse is {ratio}", f": {share:.2f} times for its zeros, the rest for fusion"
+    return f"sparse is {ratio}", "; fusion did it, the zeros nothing clear"
 
 
 def _next(report: RunReport, palette: Palette) -> list[str]:

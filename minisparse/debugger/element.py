@@ -71,7 +71,8 @@ class Element:
     def summary(self) -> str:
         """How many multiply-adds, and what they come to where they make one element."""
         if not self.terms:
-            return f"{self.wanted}: no stored entry meets it, so no multiply-add makes it"
+            why = "no stored entry meets it, or C ends before"
+            return f"{self.wanted}: no multiply-add makes it; {why}"
         count = len(self.terms)
         adds = f"{self.wanted}: {count} multiply-add{'s' * (count > 1)}"
         make = "make" if count > 1 else "makes"

@@ -1,9 +1,11 @@
 """Open the loops of a node's kernel on the node's own operands."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from minisparse.core.errors import UsageError
+from minisparse.core.tensor_type import Layout
 from minisparse.debugger.into import KernelSession
 from minisparse.dispatch import Plan, Step
 from minisparse.formats import Matrix, from_dense
@@ -25,7 +27,8 @@ def open_kernel(
     values : mapping
         Every value known by now.
     format : str, optional
-        Open the op's kernel for another format instead, the weight converted to it.
+        Open the op's kernel for another format instead, the weight converted to it: ``"csr"``,
+        ``"bsr 8x8"``, ``"nm 2:4"``.
 
     Raises
     ------
@@ -40,7 +43,7 @@ def open_kernel(
     if missing:
         raise UsageError(
             f"node '{node.name}' reads '{missing[0]}', which is not computed yet: "
-            f"break_on(name='{node.name}') and run() to there first"
+            f"go to node '{node.name}' first"
         )
     operands: list[Any] = [values[name] for name in node.inputs[: len(node.op.base.operands)]]
     at = node.op.base.sparse
@@ -56,7 +59,7 @@ def open_kernel(
 def _loops(plan: Plan, step: Step, format: str | None) -> tuple[Kernel, Level]:
     """Return the kernel to open and its loops."""
     if format is not None:
-        return find_level(step.node.op, format, "loops")
+        return find_level(step.node.op, format.split()[0], "loops")
     kernel = step.chosen.kernel
     if "loops" in kernel.levels:
         return kernel, kernel.levels["loops"]
@@ -75,6 +78,20 @@ def _loops(plan: Plan, step: Step, format: str | None) -> tuple[Kernel, Level]:
 
 def _stored_as(weight: Constant, format: str) -> Constant:
     """Return a weight in another format; a plain one as a matrix, filters as its rows."""
+    if format == "dense":
+        return weight.to_dense() if isinstance(weight, Matrix) else weight
+    layout = _layout(format)
     if isinstance(weight, Matrix):
-        return weight.to_dense() if format == "dense" else weight.to(format)
-    return weight if format == "dense" else from_dense(weight.reshape(len(weight), -1), format)
+        return weight.to(layout)
+    return from_dense(weight.reshape(len(weight), -1), layout)
+
+
+def _layout(text: str) -> Layout:
+    """Return the layout that a text such as ``bsr 8x8`` or ``nm 2:4`` spells."""
+    name, *rest = text.split()
+    sizes = [int(size) for part in rest for size in re.split("[x:,]", part) if size.isdecimal()]
+    if len(sizes) not in (0, 2):
+        raise UsageError(f"'{text}' is no layout; write csr, bsr 8x8 or nm 2:4")
+    if not sizes and name in ("bsr", "nm"):
+        raise UsageError(f"'{name}' needs its block as well: bsr 8x8, nm 2:4")
+    return Layout(name, (sizes[0], sizes[1]) if sizes else None)

@@ -39,6 +39,7 @@ class KernelShell(Shell):
     def begin(self) -> None:
         """Show the source."""
         self.say(f"{self.inside.title}; up leaves them, h helps")
+        self.say("the textbook of what the plan's level computes: one multiply-add at a time")
         self.do_list("")
 
     def do_step(self, arg: str) -> None:
@@ -125,7 +126,7 @@ class KernelShell(Shell):
         elif self.inside.finished:
             self.say(f"the loops have returned {_shown(self.inside.result)}; up leaves them")
         else:
-            self.say("at the begin of the loops")
+            self.say("at the beginning of the loops")
 
 
 def _shown(value: object) -> str:

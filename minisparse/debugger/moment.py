@@ -169,7 +169,7 @@ def meaning_of_names(statement: Statement, names: Mapping[str, Any]) -> str:
 
 
 def value_text(value: Any) -> str:
-    """Return a number, an array's type, or the begin of what else it is."""
+    """Return a number, an array's type, or the beginning of what else it is."""
     if is_number(value) or isinstance(value, np.ndarray):
         return number_text(value)
     return shorten(clean(repr(value)), 60)

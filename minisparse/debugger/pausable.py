@@ -45,7 +45,7 @@ class Statement:
     line, end : int
         Its first and last line in the file; of a loop those of its head.
     kind : str
-        ``"loop"`` at the begin of each turn, ``"multiply"`` before a product is added,
+        ``"loop"`` at the beginning of each turn, ``"multiply"`` before a product is added,
         ``"accumulate"``, ``"store"`` into an array, ``"assign"`` to a name, before the way turns
         ``"return"``, ``"continue"``, ``"break"`` and ``"raise"``, else ``"line"``.
     binds : tuple of str
@@ -190,7 +190,7 @@ class _PauseWriter:
             yield from self._simple(statement, scope)
 
     def _loop(self, loop: ast.For | ast.While, scope: tuple[str, ...]) -> ast.stmt:
-        """Pause at the begin of each turn."""
+        """Pause at the beginning of each turn."""
         binds = stored_names(loop.target) if isinstance(loop, ast.For) else ()
         inside = together(scope, binds)
         pause = self._pause(Statement(*_lines(loop), "loop", binds, inside), loop)

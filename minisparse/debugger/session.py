@@ -82,7 +82,7 @@ class Session:
         return NodeView(event, len(self.plan.steps))
 
     def back(self) -> "Session":
-        """Go to before the node that ran last; at the begin nothing happens."""
+        """Go to before the node that ran last; at the beginning nothing happens."""
         self._stopped_by = None
         self.position = max(0, self.position - 1)
         return self

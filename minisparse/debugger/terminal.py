@@ -75,7 +75,8 @@ class NodeShell(Shell):
         "s [N]": "step: run the next node, or the next N",
         "b [N]": "back: go to before the node that ran last, or N back",
         "c": "continue: run to the next breakpoint, or to the end",
-        "into [NODE] [as FORMAT] [m=3 n=0]": "step into the loops of a node's kernel",
+        "into [NODE] [as csr] [m=3 n=0]": "step into the loops of a node's kernel, or of "
+        "its twin for another format: as csr, as bsr 8x8",
         "v [NAME] [3 0]": "value: show one, or an element of it; without a name list all",
         "why [NODE]": "show what each kernel would cost, and why one was chosen",
         "diff NAME": "compare a value with what the dense model computes",

@@ -4,7 +4,16 @@ from dataclasses import dataclass
 
 from minisparse.cost import Candidate
 from minisparse.dispatch.plan import Plan, Step
-from minisparse.show import card, human_bytes, human_seconds, paragraph, table, table_text, wrap
+from minisparse.show import (
+    card,
+    human_bytes,
+    human_count,
+    human_seconds,
+    paragraph,
+    table,
+    table_text,
+    wrap,
+)
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,7 @@ class Explanation:
         for node in self.nodes:
             lines += ["", wrap(f"{node.name} = {node.op}: {node.chosen.name}, {node.why}", 80)]
             lines.append(table_text(_HEADERS, _rows(node)))
+        lines += ["", wrap(LEGEND, 80)]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -87,9 +97,15 @@ class Explanation:
             chosen = [i for i, c in enumerate(node.candidates) if c.chosen]
             sections.append(paragraph(f"= {node.op}: {node.why}", lead=node.name))
             sections.append(table(_HEADERS, _rows(node), highlight=chosen))
+        sections.append(paragraph(LEGEND))
         return card(f"{self.title}; prices for {self.sizes}", *sections)
 
 
+LEGEND = (
+    "Mflop: operations executed, those on padding included; moved: bytes read and written; "
+    "gathered: elements fetched through an index; calls: into NumPy; weight: its stored bytes."
+)
+"""What the columns of candidates mean."""
 _HEADERS = ("candidate", "predicted", "Mflop", "moved", "gathered", "calls", "weight", "")
 
 
@@ -100,7 +116,7 @@ def _rows(node: NodeExplanation) -> list[tuple[str, ...]]:
             human_seconds(c.seconds),
             f"{c.flops / 1e6:.3g}",
             human_bytes(c.bytes),
-            f"{c.gathered:.3g}",
+            human_count(c.gathered),
             f"{c.calls:.0f}",
             human_bytes(c.weight_bytes),
             "chosen" if c.chosen else "",

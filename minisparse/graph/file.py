@@ -15,7 +15,7 @@ import numpy as np
 from minisparse.core.dtypes import Array, as_dtype
 from minisparse.core.errors import MinisparseError, ModelFileError, UnsupportedOpError
 from minisparse.core.npz import read_npz, write_npz
-from minisparse.core.tensor_type import TensorType
+from minisparse.core.tensor_type import Dim, TensorType
 from minisparse.formats import FORMATS, Matrix
 from minisparse.graph.graph import Constant, Graph
 from minisparse.graph.node import Node
@@ -81,7 +81,9 @@ def load(path: str | Path) -> Graph:
     except MinisparseError as error:
         raise type(error)(_prefixed(str(error), path)) from error
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        raise ModelFileError(f"{path}: member '{_DESCRIPTION}' is damaged: {error!r}") from error
+        raise ModelFileError(
+            f"{path}: member '{_DESCRIPTION}' is damaged ({error!r}); save the graph again"
+        ) from error
 
 
 def _prefixed(message: str, path: str | Path) -> str:
@@ -129,7 +131,12 @@ def _graph_from_json(text: Mapping[str, Any], arrays: Mapping[str, Array]) -> Gr
 
 
 def _input_from_json(name: str, text: Mapping[str, Any]) -> TensorType:
-    shape = tuple(d if isinstance(d, str) else int(d) for d in text["shape"])
+    given = text["shape"]
+    if not isinstance(given, list) or not all(
+        isinstance(d, str) or (type(d) is int and d >= 0) for d in given
+    ):
+        raise ModelFileError(f"input '{name}': its shape {given!r} is no list of sizes and names")
+    shape: tuple[Dim, ...] = tuple(given)
     return TensorType(shape, as_dtype(text["dtype"], f"input '{name}'"))
 
 
@@ -156,12 +163,21 @@ def _constant_from_json(text: Mapping[str, Any], i: int, arrays: Mapping[str, Ar
         # .npz has no name for bfloat16 and stores its bytes as a void type of the same width
         return array.view(dtype) if array.dtype.kind == "V" else array
 
+    def values(role: str) -> Array:
+        array = part(role)
+        if array.dtype != dtype:
+            raise ModelFileError(
+                f"constant '{name}' should be {dtype}, but member 'c{i}.{role}' is {array.dtype}"
+            )
+        return array
+
     if format == "dense":
-        return part("dense")
+        return values("dense")
     if format not in FORMATS:
         raise ModelFileError(f"constant '{name}': unknown format '{format}'")
+    roles = FORMATS[format].roles
     return FORMATS[format].from_arrays(
-        {role: part(role) for role in FORMATS[format].roles},
+        {role: (values if roles[role] == "values" else part)(role) for role in roles},
         tuple(text["shape"]),
         None if text["block"] is None else tuple(text["block"]),
     )

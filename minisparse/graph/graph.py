@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from minisparse.core.dtypes import Array
-from minisparse.core.errors import GraphError
+from minisparse.core.errors import GraphError, MinisparseError
 from minisparse.core.tensor_type import TensorType, dense_type
 from minisparse.formats import Matrix, Pattern
 from minisparse.graph.node import Node
@@ -65,7 +65,11 @@ class Graph:
         for name, constant in self.constants.items():
             types[name] = constant.type if isinstance(constant, Matrix) else dense_type(constant)
         for node in self.nodes:
-            results = node.op.infer([types[i] for i in node.inputs], node.attrs)
+            try:
+                results = node.op.infer([types[i] for i in node.inputs], node.attrs)
+            except MinisparseError as error:
+                where = f"node '{node.name}' on {', '.join(node.inputs)}"
+                raise type(error)(f"{where}: {error}") from error
             if len(results) != len(node.outputs):
                 raise GraphError(
                     f"node '{node.name}': {node.op.name} gives {len(results)} results, "

@@ -3,7 +3,7 @@
 G1  every name is defined once: input, constant or node output
 G2  every name is read after it is defined: no cycle, nothing dangling
 G3  node names are unique
-G4  every output exists
+G4  there is an output, and every output exists
 G5  operand types satisfy the op's constraints, and attributes are known
 """
 
@@ -46,6 +46,8 @@ def _read_after_definition(graph: "Graph") -> None:
             )
             raise GraphError(f"graph '{graph.name}' (G2): node '{node.name}' reads '{name}', {why}")
         ready.update(node.outputs)
+    if not graph.outputs:
+        raise GraphError(f"graph '{graph.name}' (G4): it has no output, so it computes nothing")
     for shown, name in graph.outputs.items():
         if name not in ready:
             raise GraphError(

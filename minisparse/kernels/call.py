@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from minisparse.core.dtypes import Array
+from minisparse.core.dtypes import Array, is_supported
 from minisparse.core.errors import ShapeError, UnsupportedOpError
 from minisparse.core.tensor_type import TensorType, dense_type
 from minisparse.formats import Matrix
@@ -100,6 +100,8 @@ def prepare(op: str, A: Matrix | Array, columns: int = 256, level: str = "vector
     ------
     UnsupportedOpError
         If there is no such op, or no kernel for A's format, or the kernel has no such level.
+    ShapeError
+        If A is no matrix of numbers, or ``columns`` is negative.
 
     Examples
     --------
@@ -115,8 +117,12 @@ def prepare(op: str, A: Matrix | Array, columns: int = 256, level: str = "vector
         raise UnsupportedOpError(
             f"prepare: no op '{op}' takes a packed matrix; {', '.join(known)} do"
         )
+    if columns < 0:
+        raise ShapeError(f"prepare: columns is {columns}; it cannot be negative")
     if not isinstance(A, Matrix):
         A = _as_array(A, OPS[op])
+        if A.ndim != 2 or not is_supported(A.dtype):
+            raise ShapeError(f"prepare: A is {dense_type(A)}; it must be a matrix of numbers")
     kernel, _ = find_level(OPS[op], _type(A).format, level)
     return Prepared(OPS[op], kernel, level, A, columns)
 

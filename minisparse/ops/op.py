@@ -69,6 +69,15 @@ def _no_companions(first: Array, rng: np.random.Generator) -> tuple[Array, ...]:
     return ()
 
 
+def _is_alike(value: Any, default: Any) -> bool:
+    """Tell whether an attribute's value is of the kind of its default; of None any kind is."""
+    if default is None:
+        return True
+    if isinstance(default, int | float):
+        return isinstance(value, int | float | np.number)
+    return isinstance(value, type(default))
+
+
 @dataclass(frozen=True)
 class Op:
     """What an operation means.
@@ -162,7 +171,13 @@ class Op:
         return found if isinstance(found, tuple) else (found,)
 
     def complete(self, attrs: Attrs) -> dict[str, Any]:
-        """Return the attributes with defaults filled in; unknown names are refused."""
+        """Return the attributes with defaults filled in.
+
+        Raises
+        ------
+        ShapeError
+            If a name is unknown, or a value is of another kind than the default.
+        """
         unknown = sorted(set(attrs) - set(self.attrs))
         if unknown:
             known = ", ".join(self.attrs) or "none"
@@ -170,6 +185,12 @@ class Op:
                 f"{self.name}: unknown attribute {', '.join(unknown)}; it has: {known}"
             )
         plain = {n: tuple(v) if isinstance(v, list) else v for n, v in attrs.items()}
+        for name, value in plain.items():
+            if not _is_alike(value, self.attrs[name]):
+                raise ShapeError(
+                    f"{self.name}: attribute {name} is {value!r}; it must be of the kind of its "
+                    f"default, {self.attrs[name]!r}"
+                )
         return {**self.attrs, **plain}
 
     def _describe(self, types: Types, attrs: Attrs, dtypes: bool) -> str:

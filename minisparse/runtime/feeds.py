@@ -34,7 +34,8 @@ def check_feeds(graph: Graph, feeds: Mapping[str, Any]) -> dict[str, Array]:
     if missing or unknown:
         problem = f"missing: {', '.join(missing)}" if missing else f"unknown: {', '.join(unknown)}"
         wanted = ", ".join(f"{name}: {type}" for name, type in graph.inputs.items())
-        raise UsageError(f"graph '{graph.name}' takes {wanted}; {problem}")
+        given = ", ".join(feeds) or "nothing"
+        raise UsageError(f"graph '{graph.name}' takes {wanted}; {problem}; given: {given}")
     sizes: dict[str, int] = {}
     return {n: _fitting(n, feeds[n], type, sizes) for n, type in graph.inputs.items()}
 
@@ -50,7 +51,7 @@ def _fitting(name: str, given: Any, type: TensorType, sizes: dict[str, int]) -> 
     if array.ndim != type.ndim:
         raise ShapeError(
             f"input '{name}' has shape {array.shape}, but the model wants {type}: "
-            f"{array.ndim} dimensions are not {type.ndim}"
+            f"it needs {type.ndim} dimensions, not {array.ndim}"
         )
     for axis, (size, wanted) in enumerate(zip(array.shape, type.shape, strict=True)):
         expected = sizes.setdefault(wanted, size) if isinstance(wanted, str) else wanted

@@ -76,15 +76,42 @@ def test_every_candidate_of_every_node_is_on_the_screen() -> None:
         assert found[step.node.name].count("*") == 1
 
 
-def test_a_loss_is_called_a_loss() -> None:
+def test_a_loss_is_called_a_loss_and_noise_noise() -> None:
     report = run("digits_mlp", None, "cpu")
-    slow, fast = 2.0, 1.0
-    lost = {"dense": Timing((fast,) * 5), "sparse": Timing((slow,) * 5)}
-    won = {"dense": Timing((slow,) * 5), "sparse": Timing((fast,) * 5)}
-    even = {"dense": Timing((fast,) * 5), "sparse": Timing((fast,) * 5)}
-    assert "sparse lost" in screen(replace(report, timing=lost))
-    assert "sparse is 2.00 times as fast" in screen(replace(report, timing=won))
-    assert "no difference beyond the noise" in screen(replace(report, timing=even))
+    assert report.stores_sparse
+
+    def outcome(dense: float, unaware: float, sparse: float, noise: float = 0.0) -> str:
+        rounds = [(1 + noise * (-1) ** i) for i in range(8)]
+        found = (Timing(tuple(s * r for r in rounds)) for s in (dense, unaware, sparse))
+        timing = dict(zip(("dense", "unaware", "sparse"), found, strict=True))
+        return screen(replace(report, timing=timing))
+
+    assert "sparse lost, 0.50 times as fast: " in outcome(1, 1, 2)
+    assert "sparse is 2.00 times as fast: 1.50 times for its zeros" in outcome(2, 1.5, 1)
+    assert "fusion did it, the zeros nothing clear" in outcome(2, 1, 1)
+    assert "no difference beyond the noise" in outcome(1, 1, 1)
+    assert "no difference beyond the noise" in outcome(7, 7, 1, noise=0.9)
+    dense = replace(report, plan=report.dense)
+    assert not dense.stores_sparse
+
+
+def test_what_is_not_finite_is_said(tmp_path: Path) -> None:
+    perceptron("random").save(tmp_path / "m.npz")
+    x = np.ones((4, 12), "float32")
+    x[1, 0] = np.inf
+    np.savez(tmp_path / "d.npz", x=x)
+    report = run(str(tmp_path / "m.npz"), str(tmp_path / "d.npz"), "cpu")
+    assert 0 < report.not_finite <= 5
+    assert f"{report.not_finite} of 20 outputs are NaN or infinite" in screen(report)
+    assert "NaN or infinite" not in screen(run("digits_mlp", None, "cpu"))
+
+
+def test_a_full_disk_is_one_line() -> None:
+    line = f"{sys.executable} -m minisparse run digits_mlp > /dev/full"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "No space left" in done.stderr
 
 
 def test_a_verdict_of_fail_is_shown_and_is_status_1(
@@ -148,6 +175,10 @@ def bad_files(folder: Path) -> dict[str, list[str]]:
     np.savez(folder / "wide.npz", x=np.ones((2, 99), "float32"))
     np.savez(folder / "double.npz", x=np.ones((2, 12)))
     np.savez(folder / "other.npz", z=np.ones((2, 12), "float32"))
+    (folder / "d.csv").write_text("1,2")
+    ones = np.ones((2, 12), "float32")
+    np.savez(folder / "high.npz", x=ones, labels=np.full(2, 7))
+    np.savez(folder / "half.npz", x=ones, labels=np.full(2, 0.5))
     np.savez(folder / "few.npz", x=np.ones((2, 12), "float32"), labels=np.ones(5, int))
     (folder / "m.onnx").write_bytes(b"")
     broken = perceptron("random")
@@ -158,6 +189,16 @@ def bad_files(folder: Path) -> dict[str, list[str]]:
     odd.build([h]).save(folder / "odd.npz")
     rewrite(folder / "odd.npz", "cycle.npz", '"x"\n   ],', '"act"\n   ],')
     rewrite(folder / "odd.npz", "dangling.npz", '"x"\n   ],', '"ghost"\n   ],')
+    rewrite(model, "mute.npz", '"y": "layer2"', "")
+    rewrite(model, "shapeless.npz", '[\n    "batch",\n    12\n   ]', '"batch"')
+    rewrite(
+        model,
+        "narrow.npz",
+        '"format": "dense",\n   "dtype": "float32"',
+        '"format": "dense",\n   "dtype": "float64"',
+    )
+    rewrite(model, "yes.npz", '"transB": 1', '"transB": "yes"')
+    rewrite(model, "short.npz", '"batch",\n    12', '"batch",\n    13')
     rewrite(folder / "odd.npz", "unknown.npz", '"relu"', '"magic"')
     rewrite(folder / "odd.npz", "bfloat16.npz", '"float32"', '"bfloat16"')
     given = ["run", str(model), "--input"]
@@ -171,6 +212,15 @@ def bad_files(folder: Path) -> dict[str, list[str]]:
         ".astype('float32')": [*given, str(folder / "double.npz")],
         "missing: x": [*given, str(folder / "other.npz")],
         "'labels' has shape (5,)": [*given, str(folder / "few.npz")],
+        "labels go from 7 to 7": [*given, str(folder / "high.npz")],
+        "labels are float64": [*given, str(folder / "half.npz")],
+        "save them with np.savez": [*given, str(folder / "d.csv")],
+        "other.npz: graph": [*given, str(folder / "other.npz")],
+        "it has no output": ["run", str(folder / "mute.npz")],
+        "no list of sizes and names": ["run", str(folder / "shapeless.npz")],
+        "should be float64, but member": ["run", str(folder / "narrow.npz")],
+        "attribute transB is 'yes'": ["run", str(folder / "yes.npz")],
+        "node 'layer0' on x, w0, b0: gemm (C2)": ["run", str(folder / "short.npz")],
         "no target 'moon'": ["run", "--target", "moon"],
         ".onnx": ["run", str(folder / "m.onnx")],
         "weight 'w1' holds 384 NaN": ["run", str(folder / "nan.npz")],

@@ -80,7 +80,7 @@ def test_a_call_takes_arrays_in_order_and_gives_one_array_for_one_output() -> No
         ({"x": np.ones((1, 12), "float32"), "z": 1}, UsageError, "unknown: z"),
         ({"x": np.ones((1, 12))}, DTypeError, r"float64.*\.astype\('float32'\)"),
         ({"x": np.ones((1, 13), "float32")}, ShapeError, "axis 1 is 13, not 12"),
-        ({"x": np.ones(12, "float32")}, ShapeError, "1 dimensions are not 2"),
+        ({"x": np.ones(12, "float32")}, ShapeError, "it needs 2 dimensions, not 1"),
         ({"x": "text"}, DTypeError, "input 'x'"),
     ],
 )

@@ -164,7 +164,7 @@ def _outcome(report: RunReport) -> tuple[str, str]:
     if sparse.is_below(unaware):
         share = unaware.median / sparse.median
         return f"sparse is {ratio}", f": {share:.2f} times for its zeros, the rest for fusion"
-    return f"sparse is {ratio}", "; fusion did it, the zeros nothing clear"
+    return f"sparse is {ratio}", ": by fusion, not clearly by its zeros"
 
 
 def _next(report: RunReport, palette: Palette) -> list[str]:

@@ -24,7 +24,7 @@ class KernelShell(Shell):
         "until m=3 n=0": "go to where the letters come to have these values",
         "element 3 0": "show all multiply-adds that make C[3, 0]; more letters: row=0 column=1",
         "v [NAME]": "value: show a local of the loops; without a name list all",
-        "finish": "run the loops to their end",
+        "finish": "run the loops to their end (c does the same)",
         "l": "list the source, an arrow at the line that has just run",
         "up": "leave the kernel",
         "h": "help: this list",

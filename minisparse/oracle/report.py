@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minisparse.core.dtypes import Array
-from minisparse.show import arrays_html, card, facts, paragraph, shorten
+from minisparse.show import arrays_html, card, facts, paragraph, shorten, wrap
 
 _WIDTH = 88
 _SHOWN = 3
@@ -54,7 +54,8 @@ class Failure:
     def __str__(self) -> str:
         """Return the finding, where it was met, and the input."""
         met = f"{self.count} example{'s' * (self.count > 1)}: {'; '.join(self.seen)}"
-        lines = [f"{self.rule}: {self.message}", f"  with {self.label}", f"  in {met}"]
+        told = wrap(f"{self.rule}: {self.message}", _WIDTH).split("\n")
+        lines = [*told, f"  with {self.label}", f"  in {met}"]
         lines += [f"    {name} = {_one_line(value)}" for name, value in self.inputs.items()]
         lines += [f"    expected = {_one_line(self.expected)}", f"    got = {_one_line(self.got)}"]
         return "\n".join(shorten(line, _WIDTH) for line in lines)

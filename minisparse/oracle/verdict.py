@@ -187,4 +187,7 @@ def _explain(value: Any, truth: Truth, ratio: float) -> tuple[str, str]:
         return "value", f"{value} but must be exactly {truth.rounded()}"
     allowed = complex(truth.bound)
     size = f"{allowed.real:.3g}" if truth.dtype.kind != "c" else f"{allowed:.3g}"
-    return "value", f"{value} but must be within {size} of {truth.hi}: {ratio:.3g} times the bound"
+    wide = truth.dtype.name in ("float16", "bfloat16")
+    hint = "; rule S8: sum in float32 at least, and round once" if wide else ""
+    near = f"within {size} of {truth.hi:.9g}"
+    return "value", f"{value} but must be {near}: {ratio:.3g} times the bound{hint}"

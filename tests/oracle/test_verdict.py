@@ -47,7 +47,7 @@ def test_the_worst_element_is_found_and_measured() -> None:
     assert found.error_over_bound == pytest.approx(0.8)
     found = judge(np.array([[1.0, 1.0, 1.5], [1.0, 1.0, 1.0]]), truth)
     assert found.verdict == "FAIL"
-    assert found.message == "[0, 2] is 1.5 but must be within 0.25 of 1.0: 2 times the bound"
+    assert found.message == "[0, 2] is 1.5 but must be within 0.25 of 1: 2 times the bound"
 
 
 def test_a_part_reports_positions_of_the_whole() -> None:

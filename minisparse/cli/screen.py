@@ -163,7 +163,7 @@ def _outcome(report: RunReport) -> tuple[str, str]:
         return ratio, " as dense, for fusion alone: nothing is stored sparse"
     if sparse.is_below(unaware):
         share = unaware.median / sparse.median
-        return f"sparse is {ratio}", f": {share:.2f} times for its zeros, the rest for fusion"
+        return f"sparse is {ratio}", f": {share:.2f} for its zeros, the rest fusion"
     return f"sparse is {ratio}", ": by fusion, not clearly by its zeros"
 
 

@@ -87,7 +87,7 @@ def test_a_loss_is_called_a_loss_and_noise_noise() -> None:
         return screen(replace(report, timing=timing))
 
     assert "sparse lost, 0.50 times as fast: " in outcome(1, 1, 2)
-    assert "sparse is 2.00 times as fast: 1.50 times for its zeros" in outcome(2, 1.5, 1)
+    assert "sparse is 2.00 times as fast: 1.50 for its zeros, the rest fusion" in outcome(2, 1.5, 1)
     assert "by fusion, not clearly by its zeros" in outcome(2, 1, 1)
     assert "no difference beyond the noise" in outcome(1, 1, 1)
     assert "no difference beyond the noise" in outcome(7, 7, 1, noise=0.9)

@@ -95,8 +95,8 @@ class NodeView:
             "reads": "\n".join(f"{name}: {summarize(value)}" for name, value in reads),
             "gives": "\n".join(f"{name}: {summarize(value)}" for name, value in gives),
             "by": f"kernel {chosen.kernel.name}, {chosen.name}",
-            "took": f"{human_seconds(event.seconds)}; the plan's sizes: predicted "
-            f"{human_seconds(chosen.seconds)}",
+            "took": f"{human_seconds(event.seconds)} on this input; predicted "
+            f"{human_seconds(chosen.seconds)} for the sizes compiled for",
         }
 
     def __str__(self) -> str:

@@ -6,7 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -110,7 +110,8 @@ def write_npz(path: str | Path, arrays: Mapping[str, Array]) -> None:
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         with part.open("xb") as stream:
-            np.savez_compressed(stream, **dict(arrays))
+            keywords: dict[str, Any] = dict(arrays)
+            np.savez_compressed(stream, **keywords)
         os.replace(part, path)
     except BaseException:
         part.unlink(missing_ok=True)

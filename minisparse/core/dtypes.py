@@ -50,9 +50,12 @@ def as_dtype(dtype: Any, where: str) -> DType:
     if isinstance(dtype, str) and dtype == "bfloat16":
         dtype = require("ml_dtypes", "io", f"{where}: bfloat16").bfloat16
     try:
-        found: DType = np.dtype(dtype).newbyteorder("=")
+        found: DType = np.dtype(dtype)
     except TypeError as error:
         raise DTypeError(f"{where}: {dtype!r} is not a dtype") from error
+    if not found.isnative:
+        # Not of every dtype: that gives a copy of the dtype, and NumPy has fast ways for its own.
+        found = found.newbyteorder("=")
     if not is_supported(found):
         raise DTypeError(
             f"{where}: dtype {found} is not supported; use one of {', '.join(_NATIVE)}"

@@ -9,15 +9,18 @@ import numpy as np
 from minisparse.core.dtypes import Array, DType
 from minisparse.core.tensor_type import Layout, TensorType
 from minisparse.core.triplets import Triplets
+from minisparse.formats.compressed import CHUNK, Compressed, add_at
 from minisparse.formats.holder import Block, Holder
+from minisparse.formats.operations import Operations
 from minisparse.formats.storage import Storage
 from minisparse.show import spy_text
 
 if TYPE_CHECKING:
     from minisparse.formats.pattern import Pattern
+    from minisparse.formats.views import View
 
 
-class Matrix(Holder, ABC):
+class Matrix(Operations, Holder, ABC):
     """An immutable 2-D matrix in one storage format.
 
     The arrays are views that cannot be written through; they are checked at construction, and
@@ -79,6 +82,23 @@ class Matrix(Holder, ABC):
     def _from_entries(cls, triplets: Triplets, block: Block) -> Self:
         """Return the matrix of valid triplets, as unsorted and repeated as the format can hold."""
         return cls._from_triplets(triplets, block)
+
+    @classmethod
+    def _from_matrix(cls, A: "Matrix", block: Block) -> Self:
+        """Return the same matrix in this format, canonical; formats know faster ways."""
+        return cls._from_triplets(A.triplets(), block)
+
+    def _rows(self) -> Compressed | None:
+        """Return CSR's arrays of the same matrix, or None where they are not at hand.
+
+        Sorted, and no cell twice, where :attr:`has_canonical_format` says so of the matrix; else
+        duplicates keep their stored order.
+        """
+        return None
+
+    def _columns(self) -> Compressed | None:
+        """Return CSC's arrays of the same matrix, in the same way."""
+        return None
 
     @classmethod
     def _from_dense(cls, x: Array, block: Block) -> Self:
@@ -155,12 +175,13 @@ class Matrix(Holder, ABC):
 
     def to_dense(self) -> Array:
         """Return a plain array ``[M, K]``; duplicates are summed in stored order."""
-        entries = self.triplets()
-        if not self.has_canonical_format:
-            return entries.to_dense()
         dense = np.zeros(self.shape, self.dtype)
-        # Added, not assigned: a stored -0.0 then gives 0.0 with and without duplicates elsewhere.
-        dense[entries.row, entries.col] += entries.data
+        row, col, data, _ = self.triplets()
+        for p in range(0, len(data), CHUNK):
+            cell = row[p : p + CHUNK].astype(np.intp)
+            cell *= self.shape[1]
+            cell += col[p : p + CHUNK]
+            add_at(dense.reshape(-1), cell, data[p : p + CHUNK])
         return dense
 
     def to_scipy(self) -> Any:
@@ -168,6 +189,12 @@ class Matrix(Holder, ABC):
         from minisparse.formats.scipy_interop import to_scipy
 
         return to_scipy(self)
+
+    def to_torch(self) -> Any:
+        """Return a copy as a PyTorch sparse tensor of the same format."""
+        from minisparse.formats.torch_interop import to_torch
+
+        return to_torch(self)
 
     def __matmul__(self, other: Array) -> Array:
         """Return ``A @ b`` for a plain vector ``[K]`` or matrix ``[K, N]``, computed once.
@@ -202,6 +229,58 @@ class Matrix(Holder, ABC):
         """
         row, col, _, shape = self.triplets()
         return spy_text(row, col, shape)
+
+    def show(
+        self, array: str | None = None, *, row: int | None = None, col: int | None = None
+    ) -> "View":
+        """Show the arrays side by side, or follow one of them through a row or a column.
+
+        Parameters
+        ----------
+        array : str, optional
+            What to follow: ``"indptr"`` in CSR, CSC and BSR, ``"row"`` or ``"col"`` in COO,
+            ``"positions"`` in NM. Without it, all arrays are shown.
+        row, col : int, optional
+            Which one to follow it for: ``col`` for CSC and for ``"col"``, else ``row``, of which
+            BSR shows the block row. By default one that stores the most.
+
+        Returns
+        -------
+        View
+            Prints as text of at most 80 columns; in a notebook it is a card.
+
+        Raises
+        ------
+        UsageError
+            If the format has no such array to follow, or no such row or column.
+
+        Examples
+        --------
+        >>> from minisparse.formats import CSR
+        >>> CSR([5, 1, 2, 3], [0, 3, 1, 2], [0, 2, 2, 4], (3, 4)).show("indptr", row=2)
+        CSR(3x4 int64, 4 stored, density 0.333, 0.064 kB)
+        <BLANKLINE>
+        Row 2 starts at slot indptr[2] = 2 and ends before indptr[3] = 4: 2 entries.
+        <BLANKLINE>
+        i       0  1  2  3
+        indptr  0  2  2  4
+                      ^  ^
+        <BLANKLINE>
+        indices says which column each of them is in, data what stands there.
+        <BLANKLINE>
+        p        0  1  2  3
+        indices  0  3  1  2
+        data     5  1  2  3
+                       ^  ^
+        <BLANKLINE>
+        As a dense row, with a dot where nothing is stored:
+        <BLANKLINE>
+        column  0  1  2  3
+        row 2   .  2  3  .
+        """
+        from minisparse.formats.views import show
+
+        return show(self, array, {"row": row, "col": col})
 
     def _repr_html_(self) -> str:
         """Return the matrix's card for a notebook: its facts beside a spy picture."""

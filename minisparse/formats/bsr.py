@@ -19,17 +19,18 @@ from minisparse.core.triplets import Triplets
 from minisparse.formats.base import Matrix
 from minisparse.formats.compressed import (
     Compressed,
+    add_at,
     check_compressed,
     compress,
     expand,
     group,
     is_increasing,
-    lexical_order,
     pointers,
     starts_of_runs,
 )
 from minisparse.formats.holder import Block
 from minisparse.formats.intake import as_integers, as_shape, as_values, first_true
+from minisparse.formats.ordering import lexical_order, starts_of_lines
 
 if TYPE_CHECKING:
     from minisparse.formats.pattern import Pattern
@@ -116,18 +117,23 @@ class BSR(Matrix):
         self._forget_facts()
 
     def _check_padding(self) -> None:
-        if not self._is_padded:
-            return
-        m, k = self.shape
-        row, col = self._coordinates()
-        wrong = ((row >= m) | (col >= k)) & (self.data != 0)
-        if wrong.any():
+        padding = self._padding()
+        wrong = None if padding is None else padding & (self.data != 0)
+        if wrong is not None and wrong.any():
+            (m, k), (row, col) = self.shape, self._coordinates()
             p, i, j = first_true(wrong)
             raise FormatError(
                 f"BSR (F10): data[{p}, {i}, {j}] is {self.data[p, i, j]} but stands for "
                 f"A[{row[p, i, 0]}, {col[p, 0, j]}], outside the shape {m}x{k}: "
                 f"padding must be zero"
             )
+
+    def _padding(self) -> Array | None:
+        if not self._is_padded:
+            return None
+        row, col = self._coordinates()
+        outside: Array = (row >= self.shape[0]) | (col >= self.shape[1])
+        return outside
 
     @property
     def block(self) -> tuple[int, int]:
@@ -159,25 +165,58 @@ class BSR(Matrix):
 
         Within a row, blocks come in stored order: the entries of a canonical matrix are sorted.
         """
-        r, c = self.block
-        width = self._coordinate_dtype
-        count = np.diff(self.indptr)
-        # A chunk is one row of one block: c neighbors. Chunk i of block p goes behind the block
-        # rows above, the i chunks of each block of its own block row, and the blocks before it.
-        first = self.indptr[:-1] * (r - 1)
-        ahead = np.arange(len(self.indices), dtype=np.int64) + np.repeat(first, count)
-        target = ahead[:, None] + np.arange(r) * np.repeat(count, count)[:, None]
-        data = np.empty((target.size, c), self.dtype)
-        data[target.reshape(-1)] = self.data.reshape(-1, c)
-        row_of, first_col = np.empty(target.size, width), np.empty(target.size, width)
-        row_of[target] = expand(self.indptr)[:, None].astype(width) * r + np.arange(r, dtype=width)
-        first_col[target] = self.indices[:, None].astype(width) * c
-        row = np.repeat(row_of, c)
-        col = (first_col[:, None] + np.arange(c, dtype=width)).reshape(-1)
-        if not self._is_padded:
-            return Triplets(row, col, data.reshape(-1), self.shape)
-        inside = (row < self.shape[0]) & (col < self.shape[1])
-        return Triplets(row[inside], col[inside], data.reshape(-1)[inside], self.shape)
+        row, count, col, data = self._lines()
+        return Triplets(np.repeat(row, count), col, data, self.shape)
+
+    def _rows(self) -> Compressed | None:
+        if self.shape[0] > self.nnz:
+            return None  # pointers to every row would outweigh the entries
+        row, count, col, data = self._lines()
+        every = np.zeros(self.shape[0], count.dtype)
+        every[row] = count
+        width = index_dtype(self.shape, len(data))
+        indptr = pointers(every).astype(width, copy=False)
+        return Compressed(data, col.astype(width, copy=False), indptr)
+
+    def _columns(self) -> Compressed | None:
+        return self.T._rows()  # turning blocks takes less time than turning their entries
+
+    def _lines(self) -> tuple[Array, Array, Array, Array]:
+        """Return the rows of block rows with blocks, the length of each, and columns and values.
+
+        Row i of a block row is row i of each of its blocks, side by side: no sort is needed, only
+        a gather of chunks of c neighbors.
+        """
+        (r, c), (m, k), width = self.block, self.shape, self._coordinate_dtype
+        blocks = np.diff(self.indptr)
+        block_row = np.repeat(np.flatnonzero(blocks), r)
+        i = np.tile(np.arange(r), len(block_row) // r)
+        row = block_row * r + i
+        end = np.searchsorted(row, m)  # behind it all is padding
+        block_row, i, row = block_row[:end], i[:end], row[:end]
+        count = blocks[block_row]
+        chunks = pointers(count)
+        block = np.arange(chunks[-1]) + np.repeat(self.indptr[block_row] - chunks[:-1], count)
+        col = self.indices[:, None].astype(width) * c + np.arange(c, dtype=width)
+        col = col.take(block, axis=0).reshape(-1)
+        block *= r
+        block += np.repeat(i, count)
+        data = self.data.reshape(-1, c).take(block, axis=0).reshape(-1)
+        row, count = row.astype(width), count * c
+        if k % c:
+            inside = col < k
+            count = np.diff(np.append(0, np.cumsum(inside))[chunks * c])
+            col, data = col[inside], data[inside]
+        return row, count, col, data
+
+    def to_dense(self) -> Array:
+        """Return a plain array ``[M, K]``; duplicates are summed in stored order."""
+        (rows, columns), (r, c) = _block_grid(self.shape, self.block), self.block
+        dense = np.zeros((rows, r, columns, c), self.dtype)
+        blocks = dense.transpose(0, 2, 1, 3)
+        add_at(blocks, (expand(self.indptr), self.indices), self.data)
+        whole = dense.reshape(rows * r, columns * c)
+        return np.ascontiguousarray(whole[: self.shape[0], : self.shape[1]])
 
     @cached_property
     def has_sorted_indices(self) -> bool:
@@ -230,16 +269,23 @@ class BSR(Matrix):
         r, c = block or (1, 1)
         grid = _block_grid(shape, (r, c))
         brow, bcol = row // r, col // c
+        place = row - brow * r
+        place *= c
+        place += col
+        place -= bcol * c
         order = lexical_order(brow, bcol, grid)
         if order is not None:
-            row, col, data, brow, bcol = (x[order] for x in (row, col, data, brow, bcol))
+            place, data, brow, bcol = (x.take(order) for x in (place, data, brow, bcol))
         first = starts_of_runs(brow, bcol)
-        where = np.cumsum(first) - 1, row - brow * r, col - bcol * c
-        blocks = np.zeros((int(first.sum()), r, c), data.dtype)
-        with np.errstate(all="ignore"):  # inf - inf and overflow are values here, not accidents
-            np.add.at(blocks, where, data)
-        indptr = pointers(np.bincount(brow[first], minlength=grid[0]))
-        return cls._trusted(shape, data=blocks, indices=bcol[first], indptr=indptr)
+        cell = np.cumsum(first, dtype=np.intp)
+        cell -= 1
+        cell *= r * c
+        cell += place
+        starts = np.flatnonzero(first)
+        blocks = np.zeros((len(starts), r, c), data.dtype)
+        add_at(blocks.reshape(-1), cell, data)
+        indptr = starts_of_lines(brow[starts], grid[0])
+        return cls._trusted(shape, data=blocks, indices=bcol[starts], indptr=indptr)
 
     @classmethod
     def _from_dense(cls, x: Array, block: Block) -> Self:

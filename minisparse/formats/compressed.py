@@ -3,10 +3,6 @@
 CSR compresses rows, CSC columns, BSR block rows. Below, *major* is what is compressed and *minor*
 what ``indices`` number: columns, rows, block columns. p runs over the stored slots; those of
 major line i are ``indptr[i] <= p < indptr[i + 1]``.
-
-Sorting is a radix sort by 16-bit digits, linear in the number of entries: NumPy's stable sort of
-16-bit integers is a counting sort, and each digit is one such pass (Knuth, The Art of Computer
-Programming 3, 5.2.5).
 """
 
 from typing import NamedTuple
@@ -16,6 +12,17 @@ import numpy as np
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import FormatError
 from minisparse.formats.intake import check_range
+from minisparse.formats.ordering import (
+    cell_keys,
+    lexical_order,
+    sorted_keys,
+    starts_of_lines,
+)
+
+CHUNK = 2**15
+"""Entries of which a few numbers each stay in a processor's own cache."""
+_TURNED = 2**18
+"""Entries that are turned at a time: the words they are sorted by fit into a cache of 4 MB."""
 
 
 class Compressed(NamedTuple):
@@ -124,47 +131,90 @@ def compress(major: Array, minor: Array, data: Array, sizes: tuple[int, int]) ->
     >>> compress(np.array([1, 0, 1]), np.array([2, 1, 2]), np.array([1., 2., 3.]), (2, 3))
     Compressed(data=array([2., 4.]), indices=array([1, 2]), indptr=array([0, 1, 2]))
     """
-    order = lexical_order(major, minor, sizes)
-    if order is not None:
-        major, minor, data = major[order], minor[order], data[order]
+    keys = cell_keys(major, minor, sizes)
+    if keys is None:
+        order = lexical_order(major, minor, sizes)
+        if order is not None:
+            major, minor, data = major[order], minor[order], data[order]
+    elif (keys[1:] > keys[:-1]).all():
+        return Compressed(data, minor, starts_of_lines(major, sizes[0]))
+    elif not (keys[1:] >= keys[:-1]).all():
+        keys, data = _in_order(keys, data, sizes[0] * sizes[1])
+        # What was sorted tells the coordinates: two divisions are faster than two gathers.
+        width = minor.dtype
+        major = keys // keys.dtype.type(sizes[1])
+        keys -= major * keys.dtype.type(sizes[1])
+        minor = keys.astype(width)
+    return merge(Compressed(data, minor, starts_of_lines(major, sizes[0])), major)
+
+
+def _in_order(keys: Array, data: Array, bound: int) -> tuple[Array, Array]:
+    keys, order = sorted_keys(keys, bound)
+    return keys, data.take(order, axis=0)
+
+
+def merge(entries: Compressed, major: Array | None = None) -> Compressed:
+    """Sum duplicates of sorted entries, one by one in stored order; themselves where none are.
+
+    ``major`` is the major line of each entry, where that is known.
+    """
+    data, minor, indptr = entries
+    major = expand(indptr) if major is None else major
     first = starts_of_runs(major, minor)
-    if not first.all():
-        major, minor, data = major[first], minor[first], sum_runs(data, first)
-    return Compressed(data, minor, pointers(np.bincount(major, minlength=sizes[0])))
+    if first.all():
+        return entries
+    starts = starts_of_lines(major[first], len(indptr) - 1)
+    return Compressed(sum_runs(data, first), minor[first], starts)
 
 
 def group(major: Array, minor: Array, data: Array, majors: int) -> Compressed:
     """Compress entries in stored order within each major line, duplicates and all."""
-    order = stable_order(major, majors)
-    return Compressed(data[order], minor[order], pointers(np.bincount(major, minlength=majors)))
+    lines, order = sorted_keys(major, majors)
+    return Compressed(data[order], minor[order], starts_of_lines(lines, majors))
 
 
-def lexical_order(major: Array, minor: Array, sizes: tuple[int, int]) -> Array | None:
-    """Return the stable order by major, then minor line; None where entries are in it already."""
-    same = major[1:] == major[:-1]
-    if ((major[1:] > major[:-1]) | (same & (minor[1:] >= minor[:-1]))).all():
-        return None
-    if (minor[1:] >= minor[:-1]).all():
-        return stable_order(major, sizes[0])  # so it is when CSR becomes CSC, or CSC CSR
-    by_minor = stable_order(minor, sizes[1])
-    return by_minor[stable_order(major[by_minor], sizes[0])]
+def turn(entries: Compressed, minors: int) -> Compressed:
+    """Compress the other way: CSR's arrays become CSC's, or CSC's become CSR's.
 
+    Within each of the new lines entries stand by their old line, and in stored order where the old
+    line is the same: sorted, duplicates and all. They are distributed chunk by chunk, each chunk
+    sorted by its new line and then copied, run by run, to where that line has got to. A chunk
+    and its words fit into a cache, which random writes all over a large result do not.
 
-def stable_order(keys: Array, bound: int) -> Array:
-    """Return the order that sorts ``0 <= keys < bound``, equal keys in stored order.
+    Parameters
+    ----------
+    entries : Compressed
+        With 1-D data.
+    minors : int
+        Number of the new lines.
 
     Examples
     --------
-    >>> stable_order(np.array([70000, 3, 70000, 1]), 70001)
-    array([3, 1, 0, 2])
+    >>> turn(Compressed(np.array([1., 2., 3.]), np.array([0, 2, 0]), np.array([0, 2, 3])), 3)
+    Compressed(data=array([1., 3., 2.]), indices=array([0, 1, 0]), indptr=array([0, 2, 2, 3]))
     """
-    order = np.argsort(keys.astype(np.uint16), kind="stable")
-    shift = 16
-    while (bound - 1) >> shift > 0:
-        digit = (keys >> shift).astype(np.uint16)
-        order = order[np.argsort(digit[order], kind="stable")]
-        shift += 16
-    return order
+    data, minor, indptr = entries
+    major, n = expand(indptr), len(data)
+    chunk = _TURNED if n > 2 * _TURNED else n
+    if chunk == n or chunk < 8 * minors:
+        lines, order = sorted_keys(minor, minors)
+        turned = data.take(order), major.take(order)
+        return Compressed(*turned, starts_of_lines(lines, minors))
+    starts = pointers(np.bincount(minor, minlength=minors))
+    turned_data, turned_major = np.empty_like(data), np.empty_like(major)
+    reached = starts[:-1].copy()
+    slots = np.arange(chunk)
+    for p in range(0, n, chunk):
+        part = slice(p, p + chunk)
+        lines, order = sorted_keys(minor[part], minors)
+        begin = starts_of_lines(lines, minors)
+        count = np.diff(begin)
+        target = np.repeat(reached - begin[:-1], count)
+        target += slots[: len(lines)]
+        turned_data[target] = data[part].take(order)
+        turned_major[target] = major[part].take(order)
+        reached += count
+    return Compressed(turned_data, turned_major, starts)
 
 
 def starts_of_runs(major: Array, minor: Array) -> Array:
@@ -179,9 +229,19 @@ def sum_runs(data: Array, first: Array) -> Array:
 
     The order is that of :meth:`Triplets.to_dense`, so the sums are the same bit for bit.
     """
-    cell = np.cumsum(first) - 1
-    total = data[first]
-    again = ~first
-    with np.errstate(all="ignore"):  # inf - inf and overflow are values here, not accidents
-        np.add.at(total, cell[again], data[again])
+    again = np.flatnonzero(~first)
+    # A run's total stands as many places further to the front as duplicates came before.
+    place = again - np.arange(1, len(again) + 1)
+    total: Array = data[first]
+    add_at(total, place, data[again])
     return total
+
+
+def add_at(total: Array, place: Array | tuple[Array, Array], data: Array) -> None:
+    """Add ``data[p]`` to ``total[place[p]]``, one by one in stored order.
+
+    Added, not assigned, also where every place is met once: then a stored -0.0 makes 0.0 of a
+    zero with and without duplicates elsewhere.
+    """
+    with np.errstate(all="ignore"):  # inf - inf and overflow are values here, not accidents
+        np.add.at(total, place, data)

@@ -52,7 +52,7 @@ def convert(A: Matrix, format: str | Layout, **layout: Any) -> Matrix:
     target, block = resolve(format, layout, "convert")
     if type(A) is target and A.block == block:
         return A
-    return target._from_triplets(A.triplets(), block)
+    return target._from_matrix(A, block)
 
 
 def from_dense(x: Any, format: str | Layout, **layout: Any) -> Matrix:

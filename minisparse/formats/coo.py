@@ -9,9 +9,11 @@ from minisparse.core.errors import FormatError
 from minisparse.core.index import index_dtype
 from minisparse.core.triplets import Triplets
 from minisparse.formats.base import Matrix
-from minisparse.formats.compressed import lexical_order, starts_of_runs, sum_runs
+from minisparse.formats.compressed import expand, starts_of_runs, sum_runs
+from minisparse.formats.csr import CSR
 from minisparse.formats.holder import Block
 from minisparse.formats.intake import as_integers, as_shape, as_values, check_range
+from minisparse.formats.ordering import lexical_order
 
 if TYPE_CHECKING:
     from minisparse.formats.pattern import Pattern
@@ -106,6 +108,18 @@ class COO(Matrix):
         if not first.all():
             row, col, data = row[first], col[first], sum_runs(data, first)
         return cls._trusted(shape, data=data, row=row, col=col)
+
+    @classmethod
+    def _from_dense(cls, x: Array, block: Block) -> Self:
+        return cls._from_matrix(CSR._from_dense(x, None), None)
+
+    @classmethod
+    def _from_matrix(cls, A: Matrix, block: Block) -> Self:
+        rows = A._rows()
+        if rows is None or not A.has_canonical_format:
+            return cls._from_triplets(A.triplets(), block)
+        row = expand(rows.indptr)
+        return cls._trusted(A.shape, data=rows.data, row=row, col=rows.indices)
 
     @classmethod
     def _from_entries(cls, triplets: Triplets, block: Block) -> Self:

@@ -19,6 +19,7 @@ from minisparse.formats.compressed import (
     expand,
     group,
     is_increasing,
+    turn,
 )
 from minisparse.formats.csr import CSR
 from minisparse.formats.holder import Block
@@ -111,6 +112,14 @@ class CSC(Matrix):
         """Whether rows strictly increase within a column: sorted, and no cell stored twice."""
         return is_increasing(self.indices, self.indptr, strictly=True)
 
+    def _rows(self) -> Compressed | None:
+        if self.shape[0] > self.nnz:
+            return None  # pointers to every row would outweigh the entries
+        return turn(self._columns(), self.shape[0])
+
+    def _columns(self) -> Compressed:
+        return Compressed(self.data, self.indices, self.indptr)
+
     @property
     def T(self) -> CSR:  # noqa: N802 - the name NumPy gave it
         """The transpose, a CSR matrix on the same arrays: free."""
@@ -122,6 +131,16 @@ class CSC(Matrix):
         return cls._trusted(shape, **compress(col, row, data, (shape[1], shape[0]))._asdict())
 
     @classmethod
+    def _from_matrix(cls, A: Matrix, block: Block) -> Self:
+        columns = A._columns()
+        if columns is None:
+            return cls._from_triplets(A.triplets(), block)
+        if not A.has_canonical_format:
+            col, sizes = expand(columns.indptr), (A.shape[1], A.shape[0])
+            columns = compress(col, columns.indices, columns.data, sizes)
+        return cls._trusted(A.shape, **columns._asdict())
+
+    @classmethod
     def _from_entries(cls, triplets: Triplets, block: Block) -> Self:
         row, col, data, shape = triplets
         return cls._trusted(shape, **group(col, row, data, shape[1])._asdict())
@@ -131,7 +150,7 @@ class CSC(Matrix):
         if x.flags.f_contiguous:
             return cls._trusted(x.shape, **CSR._from_dense(x.T, None).arrays)
         # Turning the entries around takes less time than turning a dense array around.
-        return cls._from_triplets(CSR._from_dense(x, None).triplets(), None)
+        return cls._from_matrix(CSR._from_dense(x, None), None)
 
     @classmethod
     def _predicted_bytes(cls, pattern: "Pattern", block: Block, itemsize: int) -> int:

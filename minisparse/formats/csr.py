@@ -15,12 +15,16 @@ from minisparse.core.index import index_dtype
 from minisparse.core.triplets import Triplets
 from minisparse.formats.base import Matrix
 from minisparse.formats.compressed import (
+    CHUNK,
     Compressed,
+    add_at,
     check_compressed,
     compress,
     expand,
     group,
     is_increasing,
+    pointers,
+    turn,
 )
 from minisparse.formats.holder import Block
 from minisparse.formats.intake import as_integers, as_shape, as_values
@@ -28,6 +32,10 @@ from minisparse.formats.intake import as_integers, as_shape, as_values
 if TYPE_CHECKING:
     from minisparse.formats.csc import CSC
     from minisparse.formats.pattern import Pattern
+
+
+_CELLS = 2**16
+"""Cells of a dense array that are searched at a time."""
 
 
 class CSR(Matrix):
@@ -115,6 +123,26 @@ class CSR(Matrix):
         """Whether columns strictly increase within a row: sorted, and no cell stored twice."""
         return is_increasing(self.indices, self.indptr, strictly=True)
 
+    def _rows(self) -> Compressed:
+        return Compressed(self.data, self.indices, self.indptr)
+
+    def _columns(self) -> Compressed:
+        return turn(self._rows(), self.shape[1])
+
+    def to_dense(self) -> Array:
+        """Return a plain array ``[M, K]``; duplicates are summed in stored order."""
+        (m, k), starts = self.shape, np.arange(self.shape[0], dtype=np.intp) * self.shape[1]
+        dense = np.zeros((m, k), self.dtype)
+        # By a few rows at a time, so that their cells' numbers stay in a cache.
+        step = max(1, CHUNK * m // max(self.nnz, 1))
+        for i in range(0, m, step):
+            indptr = self.indptr[i : i + step + 1]
+            part = slice(int(indptr[0]), int(indptr[-1]))
+            cell = np.repeat(starts[: len(indptr) - 1], np.diff(indptr))
+            cell += self.indices[part]
+            add_at(dense[i : i + step].reshape(-1), cell, self.data[part])
+        return dense
+
     @property
     def T(self) -> "CSC":  # noqa: N802 - the name NumPy gave it
         """The transpose, a CSC matrix on the same arrays: free."""
@@ -128,6 +156,15 @@ class CSR(Matrix):
         return cls._trusted(shape, **compress(row, col, data, shape)._asdict())
 
     @classmethod
+    def _from_matrix(cls, A: Matrix, block: Block) -> Self:
+        rows = A._rows()
+        if rows is None:
+            return cls._from_triplets(A.triplets(), block)
+        if not A.has_canonical_format:
+            rows = compress(expand(rows.indptr), rows.indices, rows.data, A.shape)
+        return cls._trusted(A.shape, **rows._asdict())
+
+    @classmethod
     def _from_entries(cls, triplets: Triplets, block: Block) -> Self:
         row, col, data, shape = triplets
         return cls._trusted(shape, **group(row, col, data, shape[0])._asdict())
@@ -135,14 +172,22 @@ class CSR(Matrix):
     @classmethod
     def _from_dense(cls, x: Array, block: Block) -> Self:
         m, k = x.shape
-        x = np.ascontiguousarray(x)
-        flat = np.flatnonzero(x != 0)
-        indptr = np.searchsorted(flat, np.arange(m + 1) * k)
-        width = index_dtype((m, k), len(flat))
-        # Subtracting each row's start is several times faster than flat % k.
-        indices = flat - np.repeat(np.arange(m) * k, np.diff(indptr))
+        step = min(max(1, _CELLS // max(k, 1)), max(m, 1))
+        # By a few rows at a time: what is found about them stays in a cache, and small.
+        col = np.tile(np.arange(k, dtype=index_dtype((m, k), 0)), step)
+        starts = np.arange(step + 1) * k
+        data, indices, counts = [x[:0, :0].reshape(-1)], [col[:0]], [starts[:0]]
+        for i in range(0, m, step):
+            part = np.ascontiguousarray(x[i : i + step])
+            cell = np.flatnonzero(part != 0)
+            counts.append(np.diff(np.searchsorted(cell, starts[: len(part) + 1])))
+            data.append(part.reshape(-1).take(cell))
+            indices.append(col.take(cell))
         return cls._trusted(
-            (m, k), data=x.reshape(-1)[flat], indices=indices.astype(width), indptr=indptr
+            (m, k),
+            data=np.concatenate(data),
+            indices=np.concatenate(indices),
+            indptr=pointers(np.concatenate(counts)),
         )
 
     @classmethod

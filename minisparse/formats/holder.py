@@ -44,6 +44,10 @@ class Holder:
         """Return the dtype of indices and pointers."""
         return index_dtype(shape, stored)
 
+    def _padding(self) -> Array | None:
+        """Return which stored values stand for cells outside the shape; None where none can."""
+        return None
+
     def _check_padding(self) -> None:
         """Raise FormatError if a cell outside the shape is not zero; most formats have none."""
 
@@ -67,6 +71,8 @@ class Holder:
         FormatError
             If an array is missing or unknown, or a rule of the format is broken.
         """
+        if not isinstance(arrays, Mapping):
+            raise FormatError(f"{cls.__name__}: arrays are a {type(arrays).__name__}, not a dict")
         if set(arrays) != set(cls.roles):
             raise FormatError(
                 f"{cls.__name__}: arrays are {', '.join(arrays) or 'none'}: they must be "

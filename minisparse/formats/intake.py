@@ -73,7 +73,8 @@ def as_integers(array: Any, ndim: int, where: str) -> Array:
     if found.dtype.kind not in "iu":
         raise FormatError(f"{where} has dtype {found.dtype}: it must hold integers")
     _check_ndim(found, ndim, where)
-    return np.require(found, found.dtype.newbyteorder("="), ["C", "A"])
+    dtype = found.dtype if found.dtype.isnative else found.dtype.newbyteorder("=")
+    return np.require(found, dtype, ["C", "A"])
 
 
 def frozen(array: Array) -> Array:

@@ -100,6 +100,12 @@ class NM(Matrix):
         """Verify every invariant; raise FormatError naming the first broken one."""
         _check(self.data, self.positions, self.shape, self.block)
 
+    def _padding(self) -> Array | None:
+        if self.shape[1] % self.m == 0:
+            return None
+        outside: Array = _columns(self.positions, self.block, np.dtype(np.int64)) >= self.shape[1]
+        return outside
+
     def _check_padding(self) -> None:
         _check_padding(self.data, self.positions, self.shape, self.block)
 
@@ -114,7 +120,7 @@ class NM(Matrix):
 
     @classmethod
     def _from_arrays(cls, arrays: Sequence[Any], shape: tuple[int, int], block: Block) -> Self:
-        if block is None or len(block) != 2:
+        if not isinstance(block, tuple) or len(block) != 2:
             raise FormatError(f"NM (F2): block is {block!r}: it must be (n, m)")
         construct: Callable[..., Self] = cls
         return construct(*arrays, shape, m=block[1], n=block[0])

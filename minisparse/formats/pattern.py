@@ -76,6 +76,16 @@ class Pattern:
         return int((self.col_counts > 0).sum())
 
     @property
+    def zero_rows(self) -> int:
+        """Number of rows without a nonzero."""
+        return self.shape[0] - self.nonzero_rows
+
+    @property
+    def zero_cols(self) -> int:
+        """Number of columns without a nonzero."""
+        return self.shape[1] - self.nonzero_cols
+
+    @property
     def row_imbalance(self) -> float:
         """The fullest row's nonzeros over the mean row's; 1 where all rows hold as many."""
         nnz = self.nnz
@@ -150,6 +160,39 @@ class Pattern:
         '2:4'
         """
         return self._classify()[1]
+
+    def table(self, itemsize: int = 4) -> str:
+        """Return all that was counted, and the bytes in every format, as text.
+
+        Parameters
+        ----------
+        itemsize : int
+            Bytes of one value; a pattern does not know.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from minisparse.formats import find_pattern
+        >>> print(find_pattern(np.eye(64)).table())  # doctest: +ELLIPSIS
+        64x64: 0.984 unstructured
+        <BLANKLINE>
+        nonzeros   64 of 4096, density 0.0156
+        rows       1 to 1 nonzeros each, 1 on average; 0 rows are zero
+        ...
+        """
+        from minisparse.formats.pattern_card import pattern_text
+
+        return pattern_text(self, itemsize)
+
+    def __str__(self) -> str:
+        """Return :meth:`table`."""
+        return self.table()
+
+    def _repr_html_(self) -> str:
+        """Return the same as a card for a notebook."""
+        from minisparse.formats.pattern_card import pattern_html
+
+        return pattern_html(self, 4)
 
     def _classify(self) -> tuple[str, str]:
         if not self.nnz:

@@ -13,8 +13,9 @@ from minisparse.core.dtypes import Array, DType, accumulator, as_dtype
 from minisparse.core.errors import DTypeError, ShapeError, UnsupportedOpError
 from minisparse.formats.base import Matrix
 from minisparse.formats.bsr import BSR
-from minisparse.formats.compressed import pointers, stable_order
+from minisparse.formats.compressed import pointers
 from minisparse.formats.intake import as_array
+from minisparse.formats.ordering import stable_order
 
 
 def multiply(A: Matrix, b: Any) -> Array:

@@ -14,8 +14,9 @@ import numpy as np
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import ShapeError, UsageError
 from minisparse.formats.base import Matrix
-from minisparse.formats.compressed import lexical_order, starts_of_runs
+from minisparse.formats.compressed import starts_of_runs
 from minisparse.formats.intake import as_array, as_values, frozen
+from minisparse.formats.ordering import lexical_order
 from minisparse.formats.pattern import BLOCK_SIZES, GROUP_SIZES, Pattern
 
 MASK_LIMIT = 2**26

@@ -10,6 +10,7 @@ from minisparse.show.diagram import graph_html, graph_text
 from minisparse.show.html import beside, card, facts, image, paragraph, table
 from minisparse.show.png import encode_png
 from minisparse.show.spy import spy_png, spy_text
+from minisparse.show.strip import Strip, strip_html, strip_text
 from minisparse.show.text import bar, card_text, facts_text, table_text
 from minisparse.show.timeline import bars_html, bars_text, timeline_html, timeline_text
 from minisparse.show.units import human_bytes, human_count, human_seconds, looks_numeric
@@ -18,6 +19,7 @@ from minisparse.show.words import clean, shorten, wrap
 __all__ = [
     "PLAIN",
     "Palette",
+    "Strip",
     "arrays_html",
     "arrays_text",
     "bar",
@@ -42,6 +44,8 @@ __all__ = [
     "shorten",
     "spy_png",
     "spy_text",
+    "strip_html",
+    "strip_text",
     "table",
     "table_text",
     "timeline_html",

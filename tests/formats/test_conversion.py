@@ -24,7 +24,7 @@ from minisparse.formats import (
     convert,
     from_triplets,
 )
-from minisparse.formats.compressed import lexical_order, stable_order
+from minisparse.formats.ordering import lexical_order, stable_order
 
 DTYPES = "bool int8 uint8 int16 int32 int64 float16 float32 float64 complex64 complex128".split()
 LAYOUTS: dict[str, Any] = {"block": (2, 3), "n": 4, "m": 4}

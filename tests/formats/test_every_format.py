@@ -201,7 +201,7 @@ def test_describes_itself_at_any_size(format: str, shape: tuple[int, int]) -> No
 def test_is_no_array(format: str) -> None:
     with pytest.raises(TypeError, match="to_dense"):
         np.asarray(make(format, sample((2, 2))))
-    with pytest.raises(TypeError):
+    with pytest.raises(UnsupportedOpError, match=r"A\.to_dense\(\) \+ b"):
         _ = make(format, sample((2, 2))) + np.ones((2, 2))
 
 

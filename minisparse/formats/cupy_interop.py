@@ -1,0 +1,71 @@
+"""To CuPy's sparse matrices on a GPU and back; always a copy, since it crosses the bus."""
+
+from typing import Any
+
+import numpy as np
+
+from minisparse.core.errors import DTypeError, UnsupportedOpError
+from minisparse.core.extras import require
+from minisparse.formats.base import Matrix
+from minisparse.formats.coo import COO
+from minisparse.formats.csc import CSC
+from minisparse.formats.csr import CSR
+
+_DTYPES = ("bool", "float32", "float64", "complex64", "complex128")
+
+
+def from_cupy(s: Any) -> Matrix:
+    """Return a copy in main memory of a CuPy sparse matrix, in the same format.
+
+    Parameters
+    ----------
+    s : cupyx.scipy.sparse matrix
+        COO, CSR or CSC. Stored entries keep their order, duplicates and explicit zeros included.
+
+    Raises
+    ------
+    UnsupportedOpError
+        If it is in another format, or not a CuPy sparse matrix.
+    FormatError
+        If its arrays break a rule of the format.
+    """
+    format = getattr(s, "format", None)
+    if format not in ("coo", "csr", "csc") or not hasattr(getattr(s, "data", None), "get"):
+        raise UnsupportedOpError(
+            f"from_cupy: {type(s).__name__}: it must be CuPy's coo, csr or csc; other sparse "
+            f"matrices have .tocsr()"
+        )
+    if format == "coo":
+        return COO(s.data.get(), s.row.get(), s.col.get(), s.shape)
+    indptr = s.indptr.get()
+    kept = int(indptr[-1])  # the arrays may be longer than what they hold
+    compressed: dict[str, type[CSR | CSC]] = {"csr": CSR, "csc": CSC}
+    return compressed[format](s.data.get()[:kept], s.indices.get()[:kept], indptr, s.shape)
+
+
+def to_cupy(A: Matrix) -> Any:
+    """Return a copy on the current GPU as a CuPy sparse matrix of the same format.
+
+    Raises
+    ------
+    UnsupportedOpError
+        If CuPy has no such format: it has COO, CSR and CSC.
+    DTypeError
+        If CuPy has no sparse matrices of that dtype.
+    MissingExtraError
+        If CuPy is not installed.
+    """
+    sparse = require("cupyx.scipy.sparse", "gpu-cuda13", "to_cupy")
+    cupy = require("cupy", "gpu-cuda13", "to_cupy")
+    if A.format not in ("coo", "csr", "csc"):
+        raise UnsupportedOpError(
+            f"to_cupy: CuPy has no format {A.format!r}; write to_cupy(A.to('csr'))"
+        )
+    if A.dtype.name not in _DTYPES:
+        raise DTypeError(
+            f"to_cupy: CuPy has no sparse {A.dtype}, only {', '.join(_DTYPES)}; widen the values "
+            f"first: A.with_data(A.data.astype('float32'))"
+        )
+    data, *rest = (cupy.asarray(np.array(array)) for array in A.arrays.values())
+    parts = (data, tuple(rest)) if A.format == "coo" else (data, *rest)
+    return getattr(sparse, f"{A.format}_matrix")(parts, shape=A.shape)

@@ -1,0 +1,100 @@
+"""Cells instead of entries: what operations need that speak of the values of a matrix.
+
+An entry is what is stored; a cell is what it adds up to. The two differ where a cell is stored
+twice, and there ``f(a) + f(b)`` is not ``f(a + b)``.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minisparse.core.dtypes import Array, as_dtype
+from minisparse.core.errors import DTypeError, ShapeError
+from minisparse.formats.base import Matrix
+from minisparse.formats.compressed import starts_of_runs
+from minisparse.formats.ordering import lexical_order
+
+SCALARS = (bool, int, float, complex, np.generic)
+"""What counts as a number beside a matrix."""
+
+
+def distinct(A: Matrix) -> Matrix:
+    """Return A with no cell stored twice: A itself, in its order, where none is."""
+    merged = A.canonical()
+    return A if merged.nnz == A.nnz else merged
+
+
+def mapped(A: Matrix, function: Callable[[Array], Array], where: str) -> Matrix:
+    """Return A with ``function`` of its stored values; the stored positions stay.
+
+    What lies beyond the shape, in the last blocks of BSR and the last groups of n:m, is not part
+    of the matrix and stays zero, whatever the function makes of a zero.
+
+    Raises
+    ------
+    DTypeError
+        If NumPy has no such function for the dtype, or the result's is not supported.
+    """
+    try:
+        with np.errstate(all="ignore"):  # 0 * inf and overflow are values here, not accidents
+            data = function(A.data)
+    except (TypeError, OverflowError) as error:
+        raise DTypeError(f"{where}: A is {A.dtype}: {error}") from error
+    as_dtype(data.dtype, where)
+    padding = A._padding()
+    if padding is not None:
+        data = np.where(padding, np.zeros((), data.dtype), data)
+    return A.with_data(data)
+
+
+class Paired(NamedTuple):
+    """The cells that A or B stores, sorted, with the values of both; 0 where one stores none."""
+
+    row: Array
+    col: Array
+    a: Array
+    b: Array
+    in_both: Array
+
+
+def paired(A: Matrix, B: Matrix, where: str) -> Paired:
+    """Return the cells of two matrices side by side, duplicates summed.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes differ.
+    """
+    if A.shape != B.shape:
+        raise ShapeError(
+            f"{where} (C1): A is {A.shape[0]}x{A.shape[1]} but B is {B.shape[0]}x{B.shape[1]}: "
+            f"shapes must be equal"
+        )
+    left, right = A.canonical().triplets(), B.canonical().triplets()
+    row = np.concatenate([left.row, right.row])
+    col = np.concatenate([left.col, right.col])
+    order = lexical_order(row, col, A.shape)
+    if order is None:
+        order = np.arange(len(row))
+    row, col = row[order], col[order]
+    first = starts_of_runs(row, col)
+    cell = np.empty(len(row), np.intp)  # from entries, A's and then B's, to the cells below
+    cell[order] = np.cumsum(first) - 1
+    of_a, of_b = np.split(cell, [len(left.row)])
+    count = int(first.sum())
+    a, b = np.zeros(count, A.dtype), np.zeros(count, B.dtype)
+    a[of_a], b[of_b] = left.data, right.data
+    return Paired(row[first], col[first], a, b, np.bincount(cell, minlength=count) == 2)
+
+
+def as_scalar(x: Any) -> Any:
+    """Return ``x`` as a number, out of an array without dimensions too; None if it is none."""
+    if isinstance(x, np.ndarray) and x.ndim == 0:
+        x = x[()]
+    return x if isinstance(x, SCALARS) else None
+
+
+def is_array(x: Any) -> bool:
+    """Tell whether ``x`` is a plain array, a list, or a sparse array of another library."""
+    return isinstance(x, np.ndarray | list | tuple) or hasattr(x, "tocoo")

@@ -1,0 +1,82 @@
+"""Corrupted files: an error that says so, or what the file says; in bounded time and memory.
+
+Some hundred files a reader; ``HYPOTHESIS_PROFILE=nightly`` takes 10 000 of them, other ones each
+time. A file that is read wrongly is kept in pytest's folder, and the message says where.
+"""
+
+import os
+import time
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minisparse.core.errors import DTypeError, FormatError, MinisparseError
+from minisparse.formats import Matrix
+from tests.formats.files.corruption import READERS
+
+NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
+FILES = 10_000 if NIGHTLY else 300
+MOST_MEMORY = 256 << 20
+MOST_SECONDS = 10  # on a machine that does other things as well; milliseconds are usual
+
+every_reader = pytest.mark.parametrize("name", READERS)
+
+
+@pytest.fixture(autouse=True)
+def traced() -> Iterator[None]:
+    tracemalloc.start()
+    yield
+    tracemalloc.stop()
+
+
+@every_reader
+def test_whole_files_are_read(name: str, tmp_path: Path) -> None:
+    reader = READERS[name]
+    for data in reader.whole(tmp_path):
+        (tmp_path / "whole").write_bytes(data)
+        reader.compare(data, reader.read(tmp_path / "whole"))
+
+
+@every_reader
+def test_corrupted_files(name: str, tmp_path: Path) -> None:
+    reader, path = READERS[name], tmp_path / "corrupted"
+    seed = int.from_bytes(os.urandom(4), "little") if NIGHTLY else 0
+    rng = np.random.default_rng(seed)
+    whole = reader.whole(tmp_path)
+    refused = 0
+    for _ in range(FILES):
+        one, other = rng.integers(0, len(whole), 2)
+        data = reader.corrupt(rng, whole[one], whole[other])
+        path.write_bytes(data)
+        tracemalloc.reset_peak()
+        start, message = time.perf_counter(), str(path)
+        try:
+            found = reader.read(path)
+        except (FormatError, DTypeError) as error:
+            refused += 1
+            message = str(error)
+        else:
+            for value in found.values() if isinstance(found, dict) else [found]:
+                if isinstance(value, Matrix):
+                    value.check()
+            reader.compare(data, found)
+        assert str(path) in message
+        assert time.perf_counter() - start < MOST_SECONDS
+        assert tracemalloc.get_traced_memory()[1] < MOST_MEMORY
+    path.unlink()  # what stays is what failed
+    assert refused > FILES / 3
+
+
+@every_reader
+@pytest.mark.parametrize("data", [b"", b"\0", b"\xff" * 100, b"\0" * 10_000, b"%%MatrixMarket"])
+def test_no_file_at_all(name: str, data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(data)
+    with pytest.raises(FormatError, match="x"):
+        READERS[name].read(tmp_path / "x")
+    with pytest.raises(FormatError, match="no such file"):
+        READERS[name].read(tmp_path / "none")
+    with pytest.raises(MinisparseError):
+        READERS[name].read(tmp_path)

@@ -1,0 +1,121 @@
+"""A route names the functions that a conversion calls, and its figures are what they say."""
+
+import cProfile
+import itertools
+import pstats
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minisparse.core.errors import FormatError, UsageError
+from minisparse.core.tensor_type import Layout
+from minisparse.core.triplets import Triplets
+from minisparse.formats import COO, FORMATS, convert, from_dense, from_triplets, route
+from minisparse.formats.routes import _layout
+
+PAIRS = list(itertools.permutations(FORMATS, 2))
+
+
+ASKED = {
+    "resolve", "block", "has_canonical_format", "has_sorted_indices", "_block_grid", "_rows",
+    "_columns",
+}  # fmt: skip
+"""Called on the way, but not a step: they look something up, or return None."""
+
+
+def called_on_the_way(profile: cProfile.Profile) -> set[str]:
+    """Return the functions of the formats that ``convert`` and ``_from_matrix`` called."""
+    stats = pstats.Stats(profile).stats  # type: ignore[attr-defined]
+    lead = {"convert", "_from_matrix"}
+    called = set()
+    for (file, _, name), (*_, callers) in stats.items():
+        if "formats" in Path(file).parts and lead & {caller for _, _, caller in callers}:
+            called.add(name)
+    return called - lead
+
+
+@pytest.mark.parametrize(("source", "target"), PAIRS)
+def test_a_route_is_what_convert_does(source: str, target: str) -> None:
+    x = np.zeros((9, 12), np.float32)
+    x[::2, ::4] = 1
+    A, goal = from_dense(x, _layout(source)), _layout(target)
+    found = route(A, goal)
+    assert (found.source, found.target) == (str(_layout(source)), str(goal))
+    assert (found.steps[0].source, found.steps[-1].target) == (found.source, found.target)
+    profile = cProfile.Profile()
+    B = profile.runcall(convert, A, goal)
+    called, steps = called_on_the_way(profile), {s.function.split(".")[-1] for s in found.steps}
+    assert steps <= called
+    assert called - steps <= ASKED
+    assert found.written >= sum(
+        b.nbytes
+        for b in B.arrays.values()
+        if not any(np.may_share_memory(a, b) for a in A.arrays.values())
+    )
+
+
+@pytest.mark.parametrize(("source", "target"), PAIRS)
+def test_formats_alone(source: str, target: str) -> None:
+    found = route(source, target)
+    assert (found.source, found.target) == (str(_layout(source)), str(_layout(target)))
+    assert found.per > 1000
+    text = str(found)
+    assert text.startswith(f"{found.source} -> {found.target}\n")
+    assert max(map(len, text.splitlines())) <= 80
+    assert "for each nonzero" in text
+    for step in found.steps:
+        assert step.function in text
+        assert step.function in found._repr_html_()
+
+
+def test_nothing_to_do() -> None:
+    found = route("csr", "csr")
+    assert (found.steps, found.passes, found.read, found.written) == ((), 0, 0, 0)
+    assert "stored so already" in str(found)
+    assert "stored so already" in found._repr_html_()
+
+
+def test_disorder_has_its_price() -> None:
+    rng = np.random.default_rng(0)
+    flat = rng.choice(10_000, 1000, replace=False)
+    shuffled = Triplets(flat // 100, flat % 100, np.ones(1000), (100, 100))
+    A = from_triplets(shuffled, "coo", canonical=False)
+    assert sum(s.sorted for s in route(A, "csr").steps) >= 1000
+    assert sum(s.sorted for s in route(A.canonical(), "csr").steps) == 0
+    assert route(A, "csr").passes > route(A.canonical(), "csr").passes
+
+
+def test_layouts_and_blocks() -> None:
+    assert route("csr", "bsr", block=(2, 3)).target == "bsr 2x3"
+    assert route(Layout("nm", (6, 8)), Layout("nm", (1, 16))).target == "nm 1:16"
+    assert route("coo", "nm", n=1, m=100).target == "nm 1:100"
+
+
+def test_bad_input() -> None:
+    with pytest.raises(UsageError, match="route: unknown format 'csd'"):
+        route("csd", "csr")
+    with pytest.raises(UsageError, match="route: unknown format 'csd'"):
+        route("csr", "csd")
+    with pytest.raises(UsageError, match="wants nothing more, but block= was given"):
+        route("coo", "csr", block=(2, 2))
+    full = COO(np.ones(4), [0, 0, 0, 0], [0, 1, 2, 3], (1, 4))
+    with pytest.raises(FormatError, match="2:4 allows 2"):
+        route(full, "nm")
+
+
+def test_who_profiled_before_goes_on() -> None:
+    def mine(*_: object) -> None:
+        """Do nothing."""
+
+    before = sys.getprofile()
+    sys.setprofile(mine)
+    try:
+        route("coo", "csr")
+        assert sys.getprofile() is mine
+        with pytest.raises(FormatError):
+            route(COO(np.ones(4), [0] * 4, [0, 1, 2, 3], (1, 4)), "nm")
+        assert sys.getprofile() is mine
+    finally:
+        sys.setprofile(before)

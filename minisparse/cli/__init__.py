@@ -1,4 +1,4 @@
-"""The command line: ``minisparse run``, ``minisparse step``.
+"""The command line: ``minisparse run``, ``minisparse step``, ``minisparse bench``.
 
 A mistake of the caller's is one line on standard error and exit status 2; ``--debug`` shows the
 traceback too. A mistake of ours is a traceback and exit status 1.
@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Sequence
 
 from minisparse import __version__
+from minisparse.bench.command import add_benches
 from minisparse.core.errors import MinisparseError
 
 
@@ -65,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         "--break", dest="breaks", action="append", default=[], metavar="NODE|OP", help="stop there"
     )
     step.set_defaults(verb=_step)
+    add_benches(commands.add_parser("bench", help="time what is there against its peers"))
     return parser
 
 

@@ -1,0 +1,154 @@
+"""Matrices of PyTorch, ONNX and safetensors: in and out, entry for entry."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minisparse.core.dtypes import Array
+from minisparse.core.errors import FormatError, MinisparseError, ShapeError, UnsupportedOpError
+from minisparse.formats import COO, CSR, NM, Matrix, from_dense
+from minisparse.formats.files.safetensors import read_safetensors
+from minisparse.formats.onnx_interop import from_onnx, to_onnx
+from minisparse.formats.torch_interop import from_torch, to_torch
+
+DTYPES = "bool int8 uint8 int32 int64 float16 float32 float64 complex64 complex128".split()
+X = np.array([[0, 1, 0, 2, 0, 0], [0] * 6, [3, 0, 0, 0, 0, 1], [0, 0, 1, 1, 0, 0]])
+
+
+def stored(format: str, dtype: str = "float32") -> Matrix:
+    return from_dense(X.astype(dtype), format, **({"block": (2, 3)} if format == "bsr" else {}))
+
+
+def assert_same(A: Matrix, B: Matrix) -> None:
+    assert type(A) is type(B)
+    assert (A.shape, A.dtype) == (B.shape, B.dtype)
+    for name, array in A.arrays.items():
+        np.testing.assert_array_equal(array, B.arrays[name], err_msg=name)
+
+
+@pytest.fixture
+def torch() -> Any:
+    return pytest.importorskip("torch", reason='needs pip install "minisparse[torch]"')
+
+
+@pytest.fixture
+def onnx() -> Any:
+    return pytest.importorskip("onnx", reason='needs pip install "minisparse[onnx]"')
+
+
+@pytest.mark.parametrize("format", ["coo", "csr", "csc", "bsr"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_to_torch_and_back(torch: Any, format: str, dtype: str) -> None:
+    A = stored(format, dtype)
+    t = A.to_torch()
+    assert str(t.layout) == f"torch.sparse_{format}"
+    if dtype not in ("float16", "bool"):
+        np.testing.assert_array_equal(t.to_dense().numpy(), X.astype(dtype))
+    assert_same(from_torch(t), A)
+
+
+def test_block_columns_of_torch(torch: Any) -> None:
+    A = stored("bsr")
+    t = to_torch(A, columns=True)
+    assert str(t.layout) == "torch.sparse_bsc"
+    assert_same(from_torch(t), A)
+
+
+def test_torch_keeps_duplicates_and_order(torch: Any) -> None:
+    A = COO([1.0, 2.0, 4.0], [1, 0, 1], [0, 1, 0], (2, 2))
+    t = A.to_torch()
+    assert not t.is_coalesced()
+    assert_same(from_torch(t), A)
+    np.testing.assert_array_equal(t.to_dense().numpy(), A.to_dense())
+
+
+def test_torch_gets_copies(torch: Any) -> None:
+    A = stored("csr")
+    A.to_torch().values().fill_(7)
+    np.testing.assert_array_equal(A.to_dense(), X)
+
+
+def test_torch_has_no_such_matrix(torch: Any) -> None:
+    with pytest.raises(UnsupportedOpError, match=r"no format 'nm'.*to\('csr'\)"):
+        from_dense(X[:, :4].astype("float32"), "nm", n=2, m=4).to_torch()
+    with pytest.raises(UnsupportedOpError, match="do not divide"):
+        from_dense(X, "bsr", block=(3, 4)).to_torch()
+    with pytest.raises(UnsupportedOpError, match="must be a sparse tensor"):
+        from_torch(torch.zeros(2, 2))
+    with pytest.raises(ShapeError, match="it must be a matrix"):
+        from_torch(torch.zeros(2, 2, 2).to_sparse())
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("linear", [False, True])
+def test_to_onnx_and_back(onnx: Any, dtype: str, linear: bool) -> None:
+    A = stored("coo", dtype)
+    proto = to_onnx(A, "w", linear=linear)
+    assert list(proto.indices.dims) == ([A.nnz] if linear else [A.nnz, 2])
+    onnx.checker.check_sparse_tensor(proto)
+    assert_same(from_onnx(proto), A)
+    assert_same(from_onnx(proto.SerializeToString()), A)
+
+
+def test_onnx_wants_what_it_forbids_refused(onnx: Any) -> None:
+    proto = to_onnx(stored("coo"), linear=True)
+    for indices in ([3, 1, 12, 17, 20, 21], [1, 1, 12, 17, 20, 21], [1, 3, 12, 17, 20, 24]):
+        wrong = onnx.SparseTensorProto()
+        wrong.CopyFrom(proto)
+        wrong.indices.CopyFrom(onnx.numpy_helper.from_array(np.array(indices)))
+        with pytest.raises(FormatError, match="from_onnx: indices"):
+            from_onnx(wrong)
+    with pytest.raises(MinisparseError):
+        from_onnx(b"\xff not a message")
+
+
+def write_safetensors(path: Path, tensors: dict[str, tuple[str, Array]]) -> None:
+    header, body = {}, b""
+    for name, (dtype, array) in tensors.items():
+        end = len(body) + array.nbytes
+        header[name] = {"dtype": dtype, "shape": array.shape, "data_offsets": [len(body), end]}
+        body += array.tobytes()
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + body)
+
+
+def test_safetensors_plain_and_packed(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    w = np.where(np.arange(16) % 4 < 2, rng.standard_normal((3, 16)), 0).astype("float32")
+    bits = np.packbits(w != 0, axis=1, bitorder="little")
+    write_safetensors(
+        tmp_path / "m.safetensors",
+        {
+            "bias": ("F64", rng.standard_normal(5)),
+            "w.compressed": ("F32", w[w != 0].reshape(3, 8)),
+            "w.bitmask": ("U8", bits),
+            "w.shape": ("I64", np.array([[3], [16]])),
+            "v.compressed": ("F32", w[w != 0]),
+            "v.bitmask": ("U8", bits),
+            "v.shape": ("I64", np.array([3, 16])),
+            "v.row_offsets": ("I64", np.array([0, 8, 16])),
+        },
+    )
+    found = read_safetensors(tmp_path / "m.safetensors")
+    assert set(found) == {"bias", "w", "v"}
+    packed, flat = found["w"], found["v"]
+    assert isinstance(packed, NM)
+    assert isinstance(flat, CSR)
+    assert packed.block == (2, 4)
+    np.testing.assert_array_equal(packed.to_dense(), w)
+    np.testing.assert_array_equal(flat.to_dense(), w)
+
+
+def test_a_safetensors_file_written_by_its_own_library(tmp_path: Path) -> None:
+    library = pytest.importorskip("safetensors.numpy", reason='needs pip install "minisparse[io]"')
+    tensors = {"a": np.arange(6, dtype="int32").reshape(2, 3), "b": np.array([1.5, -2], "float16")}
+    library.save_file(tensors, tmp_path / "m.safetensors", metadata={"made": "by hand"})
+    found = read_safetensors(tmp_path / "m.safetensors")
+    for name, array in tensors.items():
+        read = found[name]
+        assert isinstance(read, np.ndarray)
+        np.testing.assert_array_equal(read, array)
+        assert read.dtype == array.dtype

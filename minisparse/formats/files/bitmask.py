@@ -2,7 +2,7 @@
 
 Of a tensor ``name [M, K]`` there are, after its ``Sparse24BitMaskCompressor`` and
 ``BitmaskCompressor`` (vllm-project/compressed-tensors, ``compressors/sparse_compressors``, formats
-``sparse-24-bitmask`` and ``sparse-bitmask``; a trailing ``.weight`` of the name is left out):
+``sparse-24-bitmask`` and ``sparse-bitmask``; a trailing ``.weight`` of the name is left out)::
 
     name.bitmask      [M, ceil(K / 8)] uint8: bit j of byte i of a row, from the least significant,
                       tells whether column 8 i + j is stored

@@ -87,18 +87,25 @@ def read_npy(path: str | Path) -> Array:
         raise ModelFileError(f"{path}: not a readable .npy array: {error}") from error
 
 
+def allowed_total(path: Path, largest: int | None = None) -> int:
+    """Return how many bytes the arrays of an archive may have together; ``largest`` if told."""
+    if largest is not None:
+        return largest
+    return min(LARGEST_TOTAL, allowed_bytes(path.stat().st_size))
+
+
 def _check_directory(infos: list[zipfile.ZipInfo], path: Path, largest: int | None) -> None:
     """Refuse an archive by its directory alone: too much, twice the same, unknown compression."""
-    if largest is None:
-        largest = min(LARGEST_TOTAL, allowed_bytes(path.stat().st_size))
+    largest = allowed_total(path, largest)
     total = sum(info.file_size for info in infos)
     if total > largest:
         raise ModelFileError(f"{path}: its arrays would take {total} bytes, above {largest}")
     seen = set()
     for info in infos:
-        if info.filename in seen:
-            raise ModelFileError(f"{path}: member '{info.filename}' is there twice")
-        seen.add(info.filename)
+        name = info.filename.removesuffix(".npy")  # by which it will be known
+        if name in seen:
+            raise ModelFileError(f"{path}: member '{name}' is there twice")
+        seen.add(name)
         # Others are unpacked without a bound, whatever size the directory gives.
         if info.compress_type not in _COMPRESSIONS:
             raise ModelFileError(

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from minisparse.core.errors import DTypeError, UnsupportedOpError
+from minisparse.core.errors import DTypeError, ShapeError, UnsupportedOpError
 from minisparse.core.extras import require
 from minisparse.formats.base import Matrix
 from minisparse.formats.coo import COO
@@ -26,8 +26,8 @@ def from_cupy(s: Any) -> Matrix:
     ------
     UnsupportedOpError
         If it is in another format, or not a CuPy sparse matrix.
-    FormatError
-        If its arrays break a rule of the format.
+    FormatError, ShapeError
+        If its arrays break a rule of the format, or it is not 2-D.
     """
     format = getattr(s, "format", None)
     if format not in ("coo", "csr", "csc") or not hasattr(getattr(s, "data", None), "get"):
@@ -35,10 +35,12 @@ def from_cupy(s: Any) -> Matrix:
             f"from_cupy: {type(s).__name__}: it must be CuPy's coo, csr or csc; other sparse "
             f"matrices have .tocsr()"
         )
+    if len(s.shape) != 2:  # arrays, unlike matrices, may be vectors
+        raise ShapeError(f"from_cupy: shape is {s.shape}: it must be a matrix (M, K)")
     if format == "coo":
         return COO(s.data.get(), s.row.get(), s.col.get(), s.shape)
     indptr = s.indptr.get()
-    kept = int(indptr[-1])  # the arrays may be longer than what they hold
+    kept = int(indptr[-1]) if len(indptr) else 0  # the arrays may be longer than what they hold
     compressed: dict[str, type[CSR | CSC]] = {"csr": CSR, "csc": CSC}
     return compressed[format](s.data.get()[:kept], s.indices.get()[:kept], indptr, s.shape)
 

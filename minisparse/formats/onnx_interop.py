@@ -129,6 +129,8 @@ def _to_array(onnx: Any, tensor: Any, part: str) -> Array:
         found: Array = onnx.numpy_helper.to_array(tensor)
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise FormatError(f"from_onnx: {part}: {error}") from error
+    if found.dtype == bool and found.size and found.view(np.uint8).max() > 1:
+        raise FormatError(f"from_onnx: {part} hold bools that are neither 0 nor 1")
     return found
 
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from minisparse.core.errors import DTypeError, ShapeError, UnsupportedOpError
 from minisparse.core.extras import require
 from minisparse.formats.base import Matrix
@@ -34,11 +36,18 @@ def from_scipy(s: Any) -> Matrix:
             f"from_scipy: {what}: it must be SciPy's coo, csr, csc or bsr; other sparse arrays "
             f"have .tocsr()"
         )
+    if not isinstance(s.data, np.ndarray):
+        raise UnsupportedOpError(
+            f"from_scipy: {type(s).__module__}.{type(s).__name__} is not SciPy's; CuPy's are "
+            f"taken by from_cupy"
+        )
     if len(s.shape) != 2:
         raise ShapeError(f"from_scipy: shape is {s.shape}: it must be a matrix (M, K)")
     if format == "coo":
         return COO(s.data.copy(), s.row.copy(), s.col.copy(), s.shape)
-    kept = int(s.indptr[-1])  # SciPy's arrays may be longer than what they hold
+    kept = (
+        int(s.indptr[-1]) if len(s.indptr) else 0
+    )  # SciPy's arrays may be longer than what they hold
     arrays = s.data[:kept].copy(), s.indices[:kept].copy(), s.indptr.copy()
     compressed: dict[str, type[CSR | CSC | BSR]] = {"csr": CSR, "csc": CSC, "bsr": BSR}
     return compressed[format](*arrays, s.shape)

@@ -1,11 +1,12 @@
 """To PyTorch's sparse tensors and back; always a copy, since PyTorch's may be written into."""
 
+import math
 import warnings
 from typing import Any
 
 import numpy as np
 
-from minisparse.core.dtypes import Array, bfloat16
+from minisparse.core.dtypes import Array, as_dtype
 from minisparse.core.errors import DTypeError, ShapeError, UnsupportedOpError
 from minisparse.core.extras import require
 from minisparse.formats.base import Matrix
@@ -33,18 +34,23 @@ def from_torch(t: Any) -> Matrix:
     Raises
     ------
     UnsupportedOpError
-        If it is dense, or no tensor.
+        If it is dense, no tensor, or on a device that holds no values, such as ``meta``.
     ShapeError
         If it is no matrix: batched, or with dense dimensions.
     DTypeError
         If minisparse has no arithmetic for its values.
+    MissingExtraError
+        If they are bfloat16, and ``ml_dtypes`` is not installed.
     """
-    layout = str(getattr(t, "layout", type(t).__name__)).removeprefix("torch.sparse_")
-    if layout not in ("coo", "csr", "csc", "bsr", "bsc"):
+    found = str(getattr(t, "layout", type(t).__name__))
+    layout = found.removeprefix("torch.sparse_")
+    if layout == found or layout not in ("coo", "csr", "csc", "bsr", "bsc"):
         raise UnsupportedOpError(
             f"from_torch: {layout}: it must be a sparse tensor; of a dense one, "
             f"from_dense(t.numpy(), 'csr') stores what is not zero"
         )
+    if t.is_meta:
+        raise UnsupportedOpError("from_torch: a tensor on the device 'meta' holds no values")
     t = t.detach()
     if t.ndim != 2 or t.dense_dim() != 0:
         raise ShapeError(
@@ -84,6 +90,8 @@ def to_torch(A: Matrix, *, columns: bool = False) -> Any:
     ------
     UnsupportedOpError
         If PyTorch has no such format, or the blocks do not divide the shape.
+    ShapeError
+        If there are too many cells for PyTorch, which counts them in 64 bits.
     """
     torch = require("torch", "torch", f"{type(A).__name__}.to_torch")
     if columns and A.format != "bsr":
@@ -96,6 +104,11 @@ def to_torch(A: Matrix, *, columns: bool = False) -> Any:
         raise UnsupportedOpError(
             f"to_torch: PyTorch's blocks have no padding, and {A.block[0]}x{A.block[1]} do not "
             f"divide {A.shape[0]}x{A.shape[1]}; write A.to('csr').to_torch()"
+        )
+    if math.prod(A.shape) > 2**63 - 1:
+        raise ShapeError(
+            f"to_torch: A is {A.shape[0]}x{A.shape[1]}: PyTorch's tensors have at most 2**63 - 1 "
+            f"cells"
         )
     held = A.T if columns else A  # block columns of A are block rows of its transpose
     data = held.data.transpose(0, 2, 1) if columns else held.data
@@ -116,13 +129,17 @@ def _to_numpy(t: Any) -> Array:
     """Return a tensor's values as an array of its own."""
     t = t.cpu().resolve_conj().resolve_neg()
     if str(t.dtype) == "torch.bfloat16":
-        wanted = bfloat16()
-        if wanted is None:
-            raise DTypeError('from_torch: bfloat16 needs pip install "minisparse[io]"')
+        wanted = as_dtype("bfloat16", "from_torch")
         raw = t.contiguous().view(require("torch", "torch", "from_torch").int16)
         found: Array = raw.numpy().view(wanted).copy()
         return found
-    copied: Array = t.numpy().copy()
+    try:
+        copied: Array = t.numpy().copy()
+    except TypeError as error:
+        raise DTypeError(
+            f"from_torch: minisparse has no {t.dtype}; convert the values first, as in "
+            f"t.to(torch.float32)"
+        ) from error
     return copied
 
 

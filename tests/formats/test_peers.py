@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from minisparse.core.dtypes import Array
-from minisparse.core.errors import FormatError, MinisparseError, ShapeError, UnsupportedOpError
+from minisparse.core.errors import (
+    DTypeError,
+    FormatError,
+    MinisparseError,
+    ShapeError,
+    UnsupportedOpError,
+    UsageError,
+)
 from minisparse.formats import COO, CSR, NM, Matrix, from_dense
 from minisparse.formats.files.safetensors import read_safetensors
 from minisparse.formats.onnx_interop import from_onnx, to_onnx
@@ -82,6 +89,69 @@ def test_torch_has_no_such_matrix(torch: Any) -> None:
         from_torch(torch.zeros(2, 2, 2).to_sparse())
 
 
+def test_torchs_bfloat16(torch: Any) -> None:
+    pytest.importorskip("ml_dtypes", reason='bfloat16 needs pip install "minisparse[io]"')
+    x = torch.tensor([[0, 1.5], [-2, 0]]).bfloat16()
+    for t in (x.to_sparse(), x.to_sparse_csr(), x.to_sparse_csc()):
+        A = from_torch(t)
+        assert A.dtype.name == "bfloat16"
+        assert A.to_dense().tolist() == [[0, 1.5], [-2, 0]]
+        back = A.to_torch()
+        assert back.dtype == torch.bfloat16
+        assert_same(from_torch(back), A)
+
+
+def test_views_of_torch(torch: Any) -> None:
+    x = torch.tensor([[0, 1 + 2j], [3 - 1j, 0]])
+    for t in (x.to_sparse(), x.to_sparse_csr()):
+        np.testing.assert_array_equal(
+            from_torch(t.conj()).to_dense(), x.conj().resolve_conj().numpy()
+        )
+        np.testing.assert_array_equal(from_torch(t.requires_grad_()).to_dense(), x.numpy())
+    t = x.to_sparse_csr()
+    A = from_torch(t)
+    t.values().fill_(9)
+    np.testing.assert_array_equal(A.to_dense(), x.numpy())
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0)])
+@pytest.mark.parametrize("format", ["coo", "csr", "csc", "bsr"])
+def test_torch_without_cells(torch: Any, format: str, shape: tuple[int, int]) -> None:
+    layout: dict[str, Any] = {"block": (1, 1)} if format == "bsr" else {}
+    A = from_dense(np.zeros(shape, "float32"), format, **layout)
+    assert_same(from_torch(A.to_torch()), A)
+
+
+def test_what_from_torch_refuses(torch: Any) -> None:
+    ones = torch.ones(2, 3, 4)
+    for t in (
+        ones.to_sparse_csr(),
+        ones.to_sparse(2),
+        ones[0].to_sparse(1),
+        ones[0, 0].to_sparse(),
+    ):
+        with pytest.raises(ShapeError, match="it must be a matrix"):
+            from_torch(t)
+    with pytest.raises(UnsupportedOpError, match="'meta' holds no values"):
+        from_torch(torch.sparse_coo_tensor(size=(2, 2), device="meta", check_invariants=False))
+    for dtype in (torch.float8_e4m3fn, torch.uint16):
+        t = torch.sparse_coo_tensor(
+            [[0], [1]], torch.ones(1).to(dtype), (2, 2), check_invariants=False
+        )
+        with pytest.raises(DTypeError, match=r"float8|uint16"):
+            from_torch(t)
+    wrong = torch.sparse_coo_tensor([[9], [1]], [1.0], (2, 2), check_invariants=False)
+    with pytest.raises(FormatError, match=r"COO \(F5\): row\[0\] is 9"):
+        from_torch(wrong)
+
+
+def test_too_many_cells_for_torch(torch: Any) -> None:
+    with pytest.raises(ShapeError, match=r"at most 2\*\*63 - 1 cells"):
+        COO([1.0], [2**40], [0], (2**62, 4)).to_torch()
+    A = COO([1.0], [2**40], [0], (2**62, 1))
+    assert_same(from_torch(A.to_torch()), A)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("linear", [False, True])
 def test_to_onnx_and_back(onnx: Any, dtype: str, linear: bool) -> None:
@@ -103,6 +173,56 @@ def test_onnx_wants_what_it_forbids_refused(onnx: Any) -> None:
             from_onnx(wrong)
     with pytest.raises(MinisparseError):
         from_onnx(b"\xff not a message")
+
+
+def test_onnx_without_cells_and_with_many(onnx: Any) -> None:
+    for linear in (False, True):
+        for shape in ((0, 3), (3, 0), (0, 0)):
+            A: Matrix = COO([], [], [], shape)
+            assert_same(from_onnx(to_onnx(A, linear=linear)), A)
+        A = COO([1.0, 2.0], [1, 2**40], [3, 2**20 - 1], (2**41, 2**20))
+        assert_same(from_onnx(to_onnx(A, linear=linear)), A)
+    wide = COO([1.0], [2**62], [5], (2**63 - 1, 2**40))
+    assert_same(from_onnx(to_onnx(wide)), wide)
+    with pytest.raises(UsageError, match=r"do not fit into 64 bits; write linear=False"):
+        to_onnx(wide, linear=True)
+    unsorted = COO([1.0, 2.0, 4.0], [1, 0, 1], [0, 1, 0], (2, 3))
+    assert_same(from_onnx(to_onnx(unsorted)), unsorted.canonical())
+    assert to_onnx(unsorted, "w").values.name == "w"
+
+
+def test_what_from_onnx_refuses(onnx: Any) -> None:
+    make = onnx.numpy_helper.from_array
+    values, indices = make(np.array([1.0, 2.0], "float32")), make(np.array([0, 3]))
+    truncated, elsewhere, segment, empty, long = (onnx.TensorProto() for _ in range(5))
+    for tensor in (truncated, elsewhere, segment, long):
+        tensor.CopyFrom(values)
+    truncated.raw_data, long.raw_data = b"123", bytes(100)
+    elsewhere.data_location = onnx.TensorProto.EXTERNAL
+    segment.segment.begin = 0
+    large = onnx.TensorProto(data_type=1, dims=[2**40], raw_data=b"")
+    flags = onnx.TensorProto(data_type=onnx.TensorProto.BOOL, dims=[2], raw_data=b"\1\2")
+    for wrong, dims, message in [
+        (values, [4], "dims"), (values, [2, 2, 1], "dims"), (values, [-2, 2], "dims"),
+        (truncated, [2, 2], "values: "), (long, [2, 2], "values: "), (empty, [2, 2], "values"),
+        (elsewhere, [2, 2], "another file"), (segment, [2, 2], "another file"),
+        (large, [2, 2], "values have dims"), (flags, [2, 2], "neither 0 nor 1"),
+    ]:  # fmt: skip
+        proto = onnx.SparseTensorProto(values=wrong, indices=indices, dims=dims)
+        with pytest.raises(FormatError, match=f"from_onnx: .*{message}"):
+            from_onnx(proto)
+    for other in (make(np.array([0, 3], "int32")), make(np.array([0, 1, 3])), make(np.eye(2, 3))):
+        with pytest.raises(FormatError, match=r"it must be \[NNZ\]"):
+            from_onnx(onnx.SparseTensorProto(values=values, indices=other, dims=[2, 2]))
+    for linear in ([-1, 3], [0, 4], [1, 1], [3, 0]):
+        with pytest.raises(FormatError, match="from_onnx: indices"):
+            from_onnx(
+                onnx.SparseTensorProto(values=values, indices=make(np.array(linear)), dims=[2, 2])
+            )
+    with pytest.raises(FormatError, match="not a serialized"):
+        from_onnx(b"\xff not a message")
+    with pytest.raises(UsageError, match="must be a SparseTensorProto"):
+        from_onnx(values)
 
 
 def write_safetensors(path: Path, tensors: dict[str, tuple[str, Array]]) -> None:

@@ -17,7 +17,7 @@ from minisparse.core.dtypes import Array, as_dtype
 from minisparse.core.errors import FormatError
 from minisparse.core.npz import write_npz
 from minisparse.formats.base import Matrix
-from minisparse.formats.files.archive import member, named, read_archive
+from minisparse.formats.files.archive import member, named, read_archive, without_repeats
 from minisparse.formats.intake import as_shape
 
 DESCRIPTOR = "binsparse"
@@ -116,13 +116,13 @@ def load_binsparse(path: str | Path, *, largest: int | None = None) -> Matrix:
         If the file is missing or damaged, or what it holds is not what its descriptor says; the
         message names the member.
     """
-    arrays = read_archive(path, largest)
+    arrays, left = read_archive(path, largest)
     with named(path):
-        return unpack(arrays)
+        return unpack(arrays, left)
 
 
-def unpack(arrays: dict[str, Array]) -> Matrix:
-    """Return the matrix of an archive with a descriptor."""
+def unpack(arrays: dict[str, Array], left: int) -> Matrix:
+    """Return the matrix of an archive with a descriptor; ``left`` bytes may be unpacked."""
     said = _read_descriptor(member(arrays, DESCRIPTOR))
     from minisparse.formats import FORMATS
 
@@ -142,7 +142,7 @@ def unpack(arrays: dict[str, Array]) -> Matrix:
     types, count = said["data_types"], said["number_of_stored_values"]
     slots = 0 if vendor else member(arrays, "indices_1").size
     found = {
-        ours: _decode(member(arrays, theirs), types.get(theirs), theirs, slots)
+        ours: _decode(member(arrays, theirs), types.get(theirs), theirs, (slots, left))
         for theirs, ours in layout.names.items()
     }
     block = said.get("block") if vendor else None
@@ -160,7 +160,7 @@ def _read_descriptor(array: Array) -> dict[str, Any]:
     if array.ndim != 0 or array.dtype.kind != "S":
         raise FormatError(f"{where} is no text: {array.dtype} of shape {array.shape}")
     try:
-        said = json.loads(array.item().decode("utf-8"))
+        said = json.loads(array.item().decode("utf-8"), object_pairs_hook=without_repeats)
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{where} is not JSON: {error}") from error
     said = said.get(DESCRIPTOR) if isinstance(said, dict) else None
@@ -189,8 +189,11 @@ def _as_pair(block: Any) -> tuple[int, int] | None:
     return block[0], block[1]
 
 
-def _decode(stored: Array, type_name: Any, name: str, slots: int) -> Array:
-    """Return an array as the type that the descriptor gives it; ``iso`` means ``slots`` times."""
+def _decode(stored: Array, type_name: Any, name: str, room: tuple[int, int]) -> Array:
+    """Return an array as the type that the descriptor gives it.
+
+    ``iso`` means one value for all slots; ``room`` is how many there are, and in how many bytes.
+    """
     where = f"member '{name}'"
     said = type_name if isinstance(type_name, str) else "?"
     one = said.startswith("iso[") and said.endswith("]")
@@ -208,5 +211,8 @@ def _decode(stored: Array, type_name: Any, name: str, slots: int) -> Array:
     if one:
         if stored.shape != (1,):
             raise FormatError(f"{where} has shape {stored.shape}: 'iso' means one value")
+        slots, left = room
+        if slots * stored.itemsize > left:
+            raise FormatError(f"{where} stands for {slots} values, more than {left} bytes")
         stored = np.broadcast_to(stored, (slots,))
     return stored

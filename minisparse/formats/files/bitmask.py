@@ -23,6 +23,7 @@ from minisparse.formats.csr import CSR
 from minisparse.formats.files.archive import named
 from minisparse.formats.nm import NM
 
+_LARGEST_EMPTY = 2**31 - 1
 _PARTS = ("compressed", "bitmask", "shape")
 
 
@@ -72,19 +73,24 @@ def _unpack(values: Array, bits: Array, shape: Array, row_offsets: Array | None)
             f"bitmask is {bits.dtype} of shape {bits.shape}: it must be uint8 of shape "
             f"{(m, -(-k // 8))}, a bit for each of {m}x{k} cells"
         )
-    mask = np.unpackbits(bits, axis=1, bitorder="little").astype(bool)
+    if bits.size == 0 and max(m, k) > _LARGEST_EMPTY:
+        raise FormatError(f"shape is {m}x{k}, without a cell: a dimension is at most 2**31 - 1")
+    mask = np.unpackbits(bits, axis=1, bitorder="little").view(bool)
     if mask[:, k:].any():
         raise FormatError(f"bitmask has bits beyond column {k - 1}")
     mask = mask[:, :k]
-    if int(mask.sum()) != values.size:
-        raise FormatError(f"bitmask has {int(mask.sum())} bits set for {values.size} values")
-    counts = mask.sum(axis=1)
-    indptr = np.concatenate([[0], np.cumsum(counts)])
-    if row_offsets is not None:
-        if not np.array_equal(row_offsets.reshape(-1), indptr[:-1]):
-            raise FormatError("row_offsets are not those of the bitmask")
-    elif k % 4 == 0:
+    stored = int(np.count_nonzero(mask))
+    if stored != values.size:
+        raise FormatError(f"bitmask has {stored} bits set for {values.size} values")
+    if row_offsets is None and k % 4 == 0:
         return _as_two_four(values, mask)
+    # Before anything of m elements is made: where k is 0, no byte of the file stands for a row.
+    if row_offsets is not None and row_offsets.size != m:
+        raise FormatError(f"row_offsets has {row_offsets.size} elements for {m} rows")
+    indptr = np.zeros(m + 1, np.int64)
+    np.cumsum(np.count_nonzero(mask, axis=1), out=indptr[1:])
+    if row_offsets is not None and not np.array_equal(row_offsets.reshape(-1), indptr[:-1]):
+        raise FormatError("row_offsets are not those of the bitmask")
     return CSR(values.reshape(-1), mask.nonzero()[1], indptr, (m, k))
 
 

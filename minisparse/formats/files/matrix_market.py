@@ -14,14 +14,23 @@ import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
 import numpy as np
 
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import FormatError
-from minisparse.core.files import allowed_bytes
+from minisparse.core.files import LARGEST_RATIO
+from minisparse.core.index import index_dtype
 from minisparse.formats.coo import COO
+from minisparse.formats.files.matrix_market_header import (
+    LONGEST_LINE,
+    NUMBERS,
+    Header,
+    check_length,
+    fail_as_long,
+    read_header,
+)
 from minisparse.formats.files.tokens import (
     Tokens,
     check_columns,
@@ -30,39 +39,9 @@ from minisparse.formats.files.tokens import (
     tokenize,
 )
 
-_LARGEST_DIMENSION = 2**63 - 1
-_LONGEST_LINE = 1 << 16  # of banner, comments and sizes; the format allows 1024
+_FREE_TEXT = 1 << 22
+_TEXT_RATIO = LARGEST_RATIO // 4  # as numbers, a text may take many times its own bytes
 _PIECE = 1 << 20
-_NUMBERS = {"real": 1, "integer": 1, "complex": 2, "pattern": 0}
-_ALIASES = {"double": "real", "unsigned-integer": "integer"}  # which SciPy writes
-_SYMMETRIES = ("general", "symmetric", "skew-symmetric", "hermitian")
-
-
-class Header(NamedTuple):
-    """What stands above the entries.
-
-    Attributes
-    ----------
-    coordinate : bool
-        Whether entries come with their coordinates.
-    field : str
-        ``"real"``, ``"integer"``, ``"complex"`` or ``"pattern"``.
-    symmetry : str
-        ``"general"``, ``"symmetric"``, ``"skew-symmetric"`` or ``"hermitian"``.
-    shape : tuple of int
-        ``(M, K)``.
-    entries : int
-        Number of entries that follow.
-    lines : int
-        Number of lines up to here.
-    """
-
-    coordinate: bool
-    field: str
-    symmetry: str
-    shape: tuple[int, int]
-    entries: int
-    lines: int
 
 
 def read_mtx(path: str | Path, *, largest: int | None = None) -> COO:
@@ -73,7 +52,7 @@ def read_mtx(path: str | Path, *, largest: int | None = None) -> COO:
     path : str or Path
         The file; that it is compressed is seen in its first bytes, whatever its name.
     largest : int, optional
-        Bytes that the text of a compressed file may have; unless told, 16 MiB, or 25 times the
+        Bytes that the text of a compressed file may have; unless told, 4 MiB, or 25 times the
         file's own size where that is more.
 
     Returns
@@ -108,8 +87,8 @@ def read_mtx(path: str | Path, *, largest: int | None = None) -> COO:
             file.seek(0)
             if not compressed:
                 return _read(file, str(path), None)
-            if largest is None:  # as numbers, a text takes some four times its own bytes
-                largest = allowed_bytes(path.stat().st_size) // 4
+            if largest is None:
+                largest = max(_FREE_TEXT, _TEXT_RATIO * path.stat().st_size)
             with gzip.GzipFile(fileobj=file) as unpacked:
                 return _read(io.BufferedReader(unpacked), str(path), largest)
     except FileNotFoundError as error:
@@ -119,7 +98,7 @@ def read_mtx(path: str | Path, *, largest: int | None = None) -> COO:
 
 
 def _read(stream: IO[bytes], where: str, largest: int | None) -> COO:
-    header = _read_header(stream, where)
+    header = read_header(stream, where, largest)
     pieces = [_parse_piece(tokenize(b"", 0, where), header)]  # for the dtypes, if for nothing else
     pieces += [_parse_piece(t, header) for t in _pieces(stream, header, where, largest)]
     row, col, data = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
@@ -136,90 +115,19 @@ def _read(stream: IO[bytes], where: str, largest: int | None) -> COO:
     return COO(data, row, col, header.shape)
 
 
-# -- the header ----------------------------------------------------------------------------------
-
-
-def _read_header(stream: IO[bytes], where: str) -> Header:
-    """Read banner, comments and sizes."""
-    banner, number = _next_line(stream, where, 0), 1
-    words = banner.lower().split()
-    if len(words) != 5 or words[0] != "%%matrixmarket" or words[1] != "matrix":
-        raise FormatError(
-            f"{where}, line 1: {banner[:80]!r}: it must be '%%MatrixMarket matrix' and three "
-            f"words more, as in '%%MatrixMarket matrix coordinate real general'"
-        )
-    field, symmetry = _ALIASES.get(words[3], words[3]), words[4]
-    if words[2] not in ("coordinate", "array"):
-        raise FormatError(f"{where}, line 1: {words[2]!r} is neither 'coordinate' nor 'array'")
-    _check_kind(words[2] == "coordinate", field, symmetry, where)
-    line = ""
-    while not line.strip() or line.startswith("%"):
-        line, number = _next_line(stream, where, number), number + 1
-    coordinate = words[2] == "coordinate"
-    return _parse_sizes(line, Header(coordinate, field, symmetry, (0, 0), 0, number), where)
-
-
-def _check_kind(coordinate: bool, field: str, symmetry: str, where: str) -> None:
-    """Refuse kinds of numbers and of symmetry that do not exist, or not together."""
-    if field not in _NUMBERS:
-        raise FormatError(f"{where}, line 1: {field!r} is none of {', '.join(_NUMBERS)}")
-    if symmetry not in _SYMMETRIES:
-        raise FormatError(f"{where}, line 1: {symmetry!r} is none of {', '.join(_SYMMETRIES)}")
-    if field == "pattern" and (not coordinate or symmetry not in ("general", "symmetric")):
-        raise FormatError(
-            f"{where}, line 1: a pattern must be 'coordinate', and 'general' or 'symmetric'"
-        )
-    if symmetry == "hermitian" and field != "complex":
-        raise FormatError(f"{where}, line 1: 'hermitian' needs 'complex' numbers, not '{field}'")
-
-
-def _parse_sizes(line: str, header: Header, where: str) -> Header:
-    """Return the header with shape and number of entries filled in."""
-    at = f"{where}, line {header.lines}"
-    words = line.split()
-    wanted = 3 if header.coordinate else 2
-    if len(words) != wanted or not all(w.isdigit() and w.isascii() for w in words):
-        names = "rows, columns and entries" if header.coordinate else "rows and columns"
-        raise FormatError(f"{at}: {line[:80]!r}: it must hold the {wanted} numbers of {names}")
-    sizes = [int(w) if len(w) < 20 else 2**64 for w in words]
-    if max(sizes) > _LARGEST_DIMENSION:
-        raise FormatError(f"{at}: {line[:80]!r}: sizes must fit into 64 bits")
-    m, k = sizes[:2]
-    if header.symmetry != "general" and m != k:
-        raise FormatError(f"{at}: {m}x{k} cannot be {header.symmetry}: it must be square")
-    triangle = {"general": m * k, "skew-symmetric": m * (m - 1) // 2}
-    cells = triangle.get(header.symmetry, m * (m + 1) // 2)
-    return header._replace(shape=(m, k), entries=sizes[2] if header.coordinate else cells)
-
-
-def _next_line(stream: IO[bytes], where: str, before: int) -> str:
-    """Read one line of the header, which is number ``before + 1``."""
-    line = stream.readline(_LONGEST_LINE)
-    if not line:
-        raise FormatError(f"{where}: it ends after line {before}, before its sizes were told")
-    if len(line) == _LONGEST_LINE:
-        raise FormatError(f"{where}, line {before + 1}: longer than {_LONGEST_LINE} characters")
-    return line.decode("latin-1").rstrip("\r\n")  # any byte may stand in a comment
-
-
-# -- the entries ---------------------------------------------------------------------------------
-
-
 def _pieces(stream: IO[bytes], header: Header, where: str, largest: int | None) -> Iterator[Tokens]:
     """Yield the entries' tokens, whole lines at a time, and check that lines are well formed."""
-    width = _NUMBERS[header.field] + (2 if header.coordinate else 0)
+    width = NUMBERS[header.field] + (2 if header.coordinate else 0)
     what = "row and column and its value" if header.coordinate else "the value of one cell"
     line, found, rest = header.lines + 1, 0, [b""]
     while rest:
         piece = stream.read(_PIECE)
-        if largest is not None and stream.tell() > largest:
-            raise FormatError(
-                f"{where}: its text has more than {largest} bytes; if it is to be trusted, "
-                f"read_mtx(..., largest=) allows more"
-            )
+        check_length(stream, where, largest)
         end = piece.rfind(b"\n") + 1 if piece else 0
         text = b"".join([*rest, piece[:end]]) if end or not piece else b""
         rest = ([piece[end:]] if end else [*rest, piece]) if piece else []
+        if sum(map(len, rest)) > max(LONGEST_LINE, _PIECE):  # the begin of one line
+            fail_as_long(where, line + text.count(b"\n"))
         if not text:
             continue
         tokens = tokenize(text, line, where)
@@ -235,11 +143,12 @@ def _pieces(stream: IO[bytes], header: Header, where: str, largest: int | None) 
 def _parse_piece(tokens: Tokens, header: Header) -> tuple[Array, Array, Array]:
     """Return rows, columns (both empty for an array) and values."""
     lead = 2 if header.coordinate else 0
-    width = lead + _NUMBERS[header.field]
-    row = col = np.zeros(0, np.int64)
+    width = lead + NUMBERS[header.field]
+    index = index_dtype(header.shape, 0)
+    row = col = np.zeros(0, index)
     if header.coordinate:
-        row = _parse_index(tokens.every(width, 0), header.shape[0], "rows")
-        col = _parse_index(tokens.every(width, 1), header.shape[1], "columns")
+        row = _parse_index(tokens.every(width, 0), header.shape[0], "rows").astype(index)
+        col = _parse_index(tokens.every(width, 1), header.shape[1], "columns").astype(index)
     if header.field == "pattern":
         data = np.ones(len(row))
     elif header.field == "integer":
@@ -281,13 +190,14 @@ def _check_triangle(tokens: Tokens, row: Array, col: Array, data: Array, symmetr
 
 def _array_coordinates(header: Header) -> tuple[Array, Array]:
     """Return rows and columns of an array file's values, column after column."""
-    m, k = header.shape
+    (m, k), index = header.shape, index_dtype(header.shape, 0)
     if header.entries == 0:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        return np.zeros(0, index), np.zeros(0, index)
+    rows, cols = np.arange(m, dtype=index), np.arange(k, dtype=index)
     if header.symmetry == "general":
-        return np.tile(np.arange(m), k), np.repeat(np.arange(k), m)
-    col, row = np.triu_indices(m, 1 if header.symmetry == "skew-symmetric" else 0)
-    return row, col
+        return np.tile(rows, k), np.repeat(cols, m)
+    first = cols + 1 if header.symmetry == "skew-symmetric" else cols
+    return np.concatenate([rows[i:] for i in first.tolist()]), np.repeat(cols, m - first)
 
 
 def _with_other_triangle(

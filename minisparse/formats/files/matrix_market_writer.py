@@ -19,6 +19,7 @@ from minisparse.formats.intake import as_values
 
 _SYMMETRIES = ("general", "symmetric", "skew-symmetric", "hermitian")
 _LINES = 1 << 16  # made at a time
+_LONGEST_COMMENT = 1000  # bytes in a line; the format allows 1024 with all that stands around
 
 
 def write_mtx(
@@ -44,7 +45,7 @@ def write_mtx(
     FormatError
         If A does not have that symmetry.
     UsageError
-        If there is no such symmetry.
+        If there is no such symmetry, or a line of the comment has more than 1000 bytes.
 
     Notes
     -----
@@ -68,6 +69,10 @@ def write_mtx(
     if symmetry not in _SYMMETRIES:
         raise UsageError(
             f"write_mtx: symmetry is {symmetry!r}: it must be one of {', '.join(_SYMMETRIES)}"
+        )
+    if max((len(line.encode()) for line in comment.splitlines()), default=0) > _LONGEST_COMMENT:
+        raise UsageError(
+            f"write_mtx: a line of the comment has more than {_LONGEST_COMMENT} bytes; break it"
         )
     if isinstance(A, Matrix):
         entries = _lower_triangle(A, symmetry) if symmetry != "general" else A.triplets()

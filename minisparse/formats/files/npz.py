@@ -73,9 +73,9 @@ def load_npz(path: str | Path, *, largest: int | None = None) -> Matrix:
     DTypeError
         If minisparse has no arithmetic for the values.
     """
-    arrays = read_archive(path, largest)
+    arrays, left = read_archive(path, largest)
     with named(path):
-        return unpack(arrays) if DESCRIPTOR in arrays else _unpack_scipy(arrays)
+        return unpack(arrays, left) if DESCRIPTOR in arrays else _unpack_scipy(arrays)
 
 
 def _has_twin(A: Matrix) -> bool:
@@ -109,6 +109,7 @@ def _unpack_scipy(arrays: dict[str, Array]) -> Matrix:
 
 def _parse_format(array: Array) -> str:
     """Return what the member ``format`` says: bytes, or a str from SciPy before 1.0."""
+    array = array.astype(array.dtype.newbyteorder("="))
     if array.ndim != 0 or array.dtype.kind not in "SU":
         raise FormatError(f"member 'format' is no text: {array.dtype} of shape {array.shape}")
     return array.astype("S").item().decode("ascii", "replace") if _is_ascii(array) else "?"

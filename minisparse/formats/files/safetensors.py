@@ -18,6 +18,7 @@ from minisparse.core.dtypes import Array, DType
 from minisparse.core.errors import FormatError
 from minisparse.core.extras import require
 from minisparse.formats.base import Matrix
+from minisparse.formats.files.archive import without_repeats
 from minisparse.formats.files.bitmask import unpack_bitmasks
 
 LARGEST_HEADER = 100_000_000
@@ -108,7 +109,7 @@ def _read_parts(stream: IO[bytes], path: Path) -> tuple[dict[str, Any], bytes]:
     try:
         header = json.loads(
             stream.read(length).decode("utf-8"),
-            object_pairs_hook=_without_repeats,
+            object_pairs_hook=without_repeats,
             parse_constant=_refuse_constant,
         )
     except (ValueError, RecursionError) as error:
@@ -117,14 +118,6 @@ def _read_parts(stream: IO[bytes], path: Path) -> tuple[dict[str, Any], bytes]:
         raise FormatError(f"{path}: its header is no JSON object")
     header.pop("__metadata__", None)
     return header, stream.read()
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"{next(n for n in names if names.count(n) > 1)!r} is there twice")
-    return found
 
 
 def _refuse_constant(text: str) -> None:

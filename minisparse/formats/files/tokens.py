@@ -131,7 +131,8 @@ def parse_floats(tokens: Tokens) -> Array:
             found: Array = np.fromstring(text, np.float64, sep=" ")
     except (ValueError, DeprecationWarning):
         found = np.zeros(0)
-    if len(found) != len(tokens.start):
+    # What NumPy takes for a number, and Python does not: nan(…)
+    if len(found) != len(tokens.start) or b"(" in text:
         _fail_as_float(tokens)
     return found
 

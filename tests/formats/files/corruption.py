@@ -1,9 +1,8 @@
-"""Whole files of each format, ways to corrupt them, and plain readers to compare with."""
+"""Whole files of each format, and plain readers to compare with."""
 
 import gzip
 import io
 import json
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,10 +21,9 @@ from minisparse.formats import (
     save_npz,
     write_mtx,
 )
+from tests.formats.files.damages import damage_archive, damage_safetensors, damage_text
 
 Rng = np.random.Generator
-HUGE = [b"2147483648", b"9223372036854775807", b"18446744073709551616", b"-1", b"0", b"1e999"]
-HUGE += [b"9" * 30, b"999999999", b"null", b'"x"', b"[]", b"nan", b"1000000000000"]
 
 
 class Reader(NamedTuple):
@@ -37,109 +35,12 @@ class Reader(NamedTuple):
     compare: Callable[[bytes, Any], None]
 
 
-# -- ways to corrupt -----------------------------------------------------------------------------
-
-
-def damage(rng: Rng, whole: bytes, other: bytes) -> bytes:
-    """Flip bytes, cut off, put two files together, take out or repeat a part, enlarge a number."""
-    data = bytearray(whole)
-    for _ in range(int(rng.integers(1, 4))):
-        at, to = sorted(rng.integers(0, max(len(data), 1), 2).tolist())
-        kind = rng.integers(8)
-        if kind == 0 and data:
-            for place in rng.integers(0, len(data), rng.integers(1, 9)):
-                data[place] ^= int(rng.integers(1, 256))
-        elif kind == 1:
-            del data[at:]
-        elif kind == 2:
-            data[at:] = other[int(rng.integers(0, len(other) + 1)) :]
-        elif kind == 3:
-            del data[at:to]
-        elif kind == 4:
-            data[at:at] = data[at:to][:2000]
-        elif kind == 5:
-            data[at : at + 8] = int(rng.choice([2**31, 2**40, 2**63 - 1, 0])).to_bytes(8, "little")
-        elif kind == 6:
-            data[at:at] = rng.integers(0, 256, rng.integers(1, 20), np.uint8).tobytes()
-        else:
-            enlarge(rng, data)
-    return bytes(data)
-
-
-def enlarge(rng: Rng, data: bytearray) -> None:
-    """Put another number in the place of one that is written in digits."""
-    digits = [i for i, b in enumerate(data) if 48 <= b <= 57 and not 48 <= data[i - 1] <= 57]
-    if digits:
-        at = to = int(rng.choice(digits[:200]))
-        while to < len(data) and 48 <= data[to] <= 57:
-            to += 1
-        data[at:to] = HUGE[int(rng.integers(len(HUGE)))]
-
-
-def damage_text(rng: Rng, whole: bytes, other: bytes) -> bytes:
-    """Damage a file; where it is compressed, half the time what is inside."""
-    if whole[:2] != b"\x1f\x8b" or rng.random() < 0.5:
-        return damage(rng, whole, other)
-    inside = gzip.decompress(other) if other[:2] == b"\x1f\x8b" else other
-    return gzip.compress(damage(rng, gzip.decompress(whole), inside), 1)
-
-
-def damage_archive(rng: Rng, whole: bytes, other: bytes) -> bytes:
-    """Damage an archive; mostly what is inside, with checksums that are right again."""
-    if rng.random() < 0.3:
-        return damage(rng, whole, other)
-    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    with zipfile.ZipFile(io.BytesIO(other)) as archive:
-        strangers = {name: archive.read(name) for name in archive.namelist()}
-    name = str(rng.choice(list(members)))
-    kind = rng.integers(5)
-    if kind == 0:
-        del members[name]
-    elif kind == 1:
-        members[name] = strangers.get(name, members[name])
-    elif kind == 2:  # only what stands in the header, so that its length stays right
-        at = members[name].index(b"{")
-        header = bytearray(members[name][at : members[name].index(b"\n", at) + 1])
-        size = len(header)
-        enlarge(rng, header)
-        fitted = header.rstrip()[: size - 1].ljust(size - 1) + b"\n"
-        members[name] = members[name][:at] + fitted + members[name][at + size :]
-    else:
-        start = 0 if kind == 3 else members[name].index(b"\n") + 1  # the values alone, or all
-        body = damage(rng, members[name][start:], strangers.get(name, b"\0" * 64))
-        if kind == 4:
-            body = body[: len(members[name]) - start].ljust(len(members[name]) - start, b"\0")
-        members[name] = members[name][:start] + body
-    return packed(members)
-
-
-def packed(members: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return buffer.getvalue()
-
-
-def damage_safetensors(rng: Rng, whole: bytes, other: bytes) -> bytes:
-    """Damage a file; half the time its header, whose length is told right again."""
-    if rng.random() < 0.5:
-        return damage(rng, whole, other)
-    length = int.from_bytes(whole[:8], "little")
-    header = damage(rng, whole[8 : 8 + length], other[8:200])
-    return len(header).to_bytes(8, "little") + header + whole[8 + length :]
-
-
-# -- whole files, and what they mean -------------------------------------------------------------
-
-
 def sample(dtype: str = "float64", shape: tuple[int, int] = (6, 8)) -> Array:
     rng = np.random.default_rng(5)
     return (rng.integers(1, 50, shape) * (rng.random(shape) < 0.3)).astype(dtype)
 
 
-def mtx_files(folder: Path) -> list[bytes]:
+def mtx_files(folder: Path, suffix: str = ".mtx") -> list[bytes]:
     x = sample()
     square = x[:, :6]
     plain = [
@@ -155,10 +56,14 @@ def mtx_files(folder: Path) -> list[bytes]:
     found = []
     A: Any
     for i, (A, symmetry) in enumerate(plain):
-        path = folder / (f"{i}.mtx.gz" if i % 3 == 2 else f"{i}.mtx")
+        path = folder / f"{i}{suffix}"
         write_mtx(path, A, symmetry=symmetry, comment="a comment")
         found.append(path.read_bytes())
     return found
+
+
+def packed_mtx_files(folder: Path) -> list[bytes]:
+    return mtx_files(folder, ".mtx.gz")
 
 
 def compare_mtx(data: bytes, A: Matrix) -> None:
@@ -172,13 +77,15 @@ def compare_mtx(data: bytes, A: Matrix) -> None:
     assert A.shape == (m, k)
     cells: dict[tuple[int, int], Any] = {}
     lower = symmetry != "general"
-    todo = [(i, j) for j in range(k) for i in range(j if lower else 0, m)]
-    if symmetry == "skew-symmetric":
-        todo = [(i, j) for i, j in todo if i != j]
     if kind == "coordinate":
         assert len(entries) == count[0]
         todo = [(int(words[0]) - 1, int(words[1]) - 1) for words in entries]
         entries = [words[2:] for words in entries]
+    elif entries:  # as many as there are cells; an empty array may be a billion wide
+        off = int(symmetry == "skew-symmetric")
+        todo = [(i, j) for j in range(k) for i in range(j + off if lower else 0, m)]
+    else:
+        todo = []
     for (i, j), words in zip(todo, entries, strict=True):
         value = number(field, words)
         assert 0 <= i < m
@@ -207,6 +114,7 @@ def number(field: str, words: list[bytes]) -> Any:
 
 
 def npz_files(folder: Path) -> list[bytes]:
+    """Return archives in SciPy's layout."""
     layouts: list[tuple[str, dict[str, Any]]] = [
         ("coo", {}), ("csr", {}), ("csc", {}), ("bsr", {"block": (2, 2)}),
     ]  # fmt: skip
@@ -215,6 +123,22 @@ def npz_files(folder: Path) -> list[bytes]:
         for dtype in ("float64", "int8", "bool", "complex64"):
             save_npz(folder / "a.npz", from_dense(sample(dtype), format, **layout))
             found.append((folder / "a.npz").read_bytes())
+    return found
+
+
+def own_npz_files(folder: Path) -> list[bytes]:
+    """Return archives of what SciPy has no matrix for."""
+    padded: list[tuple[str, dict[str, Any], str]] = [
+        ("coo", {}, "float16"), ("csr", {}, "float16"), ("csc", {}, "float16"),
+        ("bsr", {"block": (4, 3)}, "int64"), ("bsr", {"block": (4, 3)}, "bool"),
+        ("nm", {"n": 3, "m": 4}, "float32"), ("nm", {"n": 3, "m": 4}, "complex128"),
+    ]  # fmt: skip
+    found = []
+    for format, layout, dtype in padded:
+        x = sample(dtype, (6, 10))
+        x[:, ::4] = 0
+        save_npz(folder / "a.npz", from_dense(x, format, **layout))
+        found.append((folder / "a.npz").read_bytes())
     return found
 
 
@@ -239,6 +163,8 @@ def compare_archive(data: bytes, A: Matrix) -> None:
     said = json.loads(arrays["binsparse"].item())["binsparse"] if "binsparse" in arrays else {}
     shape: Any = said.get("shape", arrays.get("shape", A.shape))
     assert A.shape == tuple(shape)
+    if said.get("block"):
+        assert A.block == tuple(said["block"])
     theirs = {"data": "values", "row": "indices_0", "col": "indices_1", "indices": "indices_1"}
     theirs["indptr"] = "pointers_to_1"
     for name, ours in A.arrays.items():
@@ -253,6 +179,13 @@ def compare_archive(data: bytes, A: Matrix) -> None:
 
 
 def safetensors_files(folder: Path) -> list[bytes]:
+    some = {"plain": sample("int16"), "flags": sample("bool")}
+    more = {"w": sample("float32"), "none": sample("float64", (0, 3)), "one": np.array(7)}
+    return [safetensors(some), safetensors(more), safetensors(some | more), safetensors({})]
+
+
+def bitmask_files(folder: Path) -> list[bytes]:
+    """Return checkpoints with packed tensors, 2:4 and not."""
     x = np.array([[0, 1, 2, 0], [3, 0, 0, 4], [0, 0, 5, 6]], "float32")
     mask = x != 0
     parts: dict[str, Array] = {
@@ -307,9 +240,12 @@ def compare_safetensors(data: bytes, found: dict[str, Any]) -> None:
 
 READERS = {
     "mtx": Reader(mtx_files, damage_text, read_mtx, compare_mtx),
+    "mtx.gz": Reader(packed_mtx_files, damage_text, read_mtx, compare_mtx),
     "npz": Reader(npz_files, damage_archive, load_npz, compare_archive),
+    "npz of ours": Reader(own_npz_files, damage_archive, load_npz, compare_archive),
     "binsparse": Reader(binsparse_files, damage_archive, load_binsparse, compare_archive),
     "safetensors": Reader(
         safetensors_files, damage_safetensors, read_safetensors, compare_safetensors
     ),
+    "bitmask": Reader(bitmask_files, damage_safetensors, read_safetensors, compare_safetensors),
 }

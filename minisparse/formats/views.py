@@ -133,7 +133,9 @@ def _along_pointers(A: Any, unit: str, line: int | None) -> Parts:
     minor = (A.indices[p:q].astype(np.int64)[:, None] * c + np.arange(c)).reshape(-1)
     size = A.shape[0] if unit == "column" else A.shape[1]
     inside = minor < size
-    lines = range(i * r, min(i * r + min(r, _MOST_ROWS), A.shape[0])) if A.block else [i]
+    # Of a tall block those rows are drawn that the asked one is among.
+    top = i * r if line is None else line - line % r % _MOST_ROWS
+    lines = range(top, min(top + _MOST_ROWS, i * r + r, A.shape[0])) if A.block else [i]
     blocks = A.data[p:q].reshape(q - p, r, c)
     values = {f"{unit} {m}": blocks[:, m % r if A.block else 0].reshape(-1)[inside] for m in lines}
     one, many = ("block", "blocks") if A.block else ("entry", "entries")

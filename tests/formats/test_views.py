@@ -50,6 +50,7 @@ def test_every_line_is_drawn_as_it_is(format: str, array: str) -> None:
         assert i in drawn or not line.any()
         for m, cells in drawn.items():
             at = [(m, k) if unit == "row" else (k, m) for k in range(len(cells))]
+            assert len(cells) == len(line)
             assert cells == [str(X[cell]) if cell in stored else "." for cell in at]
 
 
@@ -79,6 +80,11 @@ def test_the_fullest_line_is_the_default() -> None:
     assert "Row 0 starts" in str(make("csr").show("indptr"))
     assert "Row 2 starts" in str(make("csr", X[[1, 1, 0]]).show("indptr"))
     assert "row 2 is found" in str(make("coo", X[[1, 1, 0]]).show("row"))
+    assert "row 0 is found" in str(make("coo").show("row"))
+
+
+def test_the_array_that_is_looked_through_is_named() -> None:
+    assert "col[p] = 4, and 1 of them" in " ".join(str(make("coo").show("col", col=4)).split())
 
 
 def test_disorder_and_duplicates_are_told() -> None:
@@ -94,6 +100,36 @@ def test_disorder_and_duplicates_are_told() -> None:
     assert "inf" in str(COO([huge, huge], [0, 0], [1, 1], (1, 2)).show("row"))
 
 
+def test_duplicates_alone_are_no_disorder() -> None:
+    said = str(CSR([1.0, 2.0], [1, 1], [0, 2], (1, 2)).show("indptr"))
+    assert "stored 2 times" in said
+    assert "not sorted" not in said
+
+
+def test_arrays_stand_in_reading_order() -> None:
+    orders = {"csr": "indptr indices data", "csc": "indptr indices data", "coo": "row col data"}
+    for format, names in orders.items():
+        assert re.findall(r"^(\w+) \w+\[", str(make(format).show()), re.MULTILINE) == names.split()
+
+
+def test_what_is_said_of_block_rows() -> None:
+    A = from_dense(np.array([[1, 2, 3, 4], [5, 6, 7, 8], [9, 0, 0, 0]]), "bsr", block=(2, 3))
+    text = str(A.show("indptr", row=2))
+    assert "Block row 1 (rows 2 to 3) starts at slot indptr[1] = 2 and ends before" in text
+    assert "one block." in text
+    assert "which block column each" in " ".join(text.split())
+    assert dense_lines(text, "row") == {2: ["9", "0", "0", "."]}
+    assert re.findall(r"^ +(\^.*)$", text, re.MULTILINE) == ["^  ^", "^^^^^^^"]
+    assert "2 blocks." in str(A.show("indptr", row=0))
+
+
+def test_of_a_tall_block_the_rows_around_the_asked_one_are_drawn() -> None:
+    A = from_dense(np.arange(1, 61).reshape(30, 2), "bsr", block=(20, 2))
+    for row, drawn in ((None, range(8)), (7, range(8)), (9, range(8, 16)), (19, range(16, 20)),
+                       (29, range(28, 30))):  # fmt: skip
+        assert list(dense_lines(str(A.show("indptr", row=row)), "row")) == list(drawn)
+
+
 def test_far_away_columns_need_no_memory() -> None:
     A = COO([1.0, 2.0], [0, 2**40], [5, 2**50], (2**40 + 1, 2**50 + 1))
     assert str(2**50) in str(A.show("row", row=2**40))
@@ -101,8 +137,9 @@ def test_far_away_columns_need_no_memory() -> None:
 
 
 def test_padding_is_not_drawn() -> None:
-    A = NM([[1, 0, 2, 0]], [[0, 3, 0, 2]], (1, 5))
-    assert dense_lines(str(A.show("positions")), "row") == {0: ["1", ".", ".", "0", "2"]}
+    for beyond in (1, 2):
+        A = NM([[1, 0, 2, 0]], [[0, 3, 0, beyond]], (1, 5))
+        assert dense_lines(str(A.show("positions")), "row") == {0: ["1", ".", ".", "0", "2"]}
 
 
 def test_usage_errors() -> None:

@@ -63,7 +63,7 @@ def compare(A: Matrix, other: Any, function: np.ufunc) -> Any:
     if scalar is not None:
         where = f"A {symbol} {scalar}"
         _check_order(function, where, A.dtype.kind, np.asarray(scalar).dtype.kind)
-        _check_sparse(function(np.zeros((), A.dtype), scalar), symbol, str(scalar))
+        _check_sparse(_of_zeros(function, A, scalar, where), symbol, str(scalar))
         return mapped(distinct(A), lambda data: function(data, scalar), where)
     if isinstance(other, Matrix):
         where = f"A {symbol} B"
@@ -137,6 +137,15 @@ def truth(A: Matrix) -> bool:
 def _check_order(function: np.ufunc, where: str, *kinds: str) -> None:
     if "c" in kinds and function not in (np.equal, np.not_equal):
         raise DTypeError(f"{where}: complex numbers have no order; abs(A) has one")
+
+
+def _of_zeros(function: np.ufunc, A: Matrix, scalar: Any, where: str) -> Any:
+    """Return what the comparison gives where nothing is stored."""
+    try:
+        with np.errstate(all="ignore"):  # a number beyond the dtype is an infinity
+            return function(np.zeros((), A.dtype), scalar)
+    except (TypeError, OverflowError) as error:
+        raise DTypeError(f"{where}: A is {A.dtype}: {error}") from error
 
 
 def _check_sparse(of_zeros: Any, symbol: str, other: str) -> None:

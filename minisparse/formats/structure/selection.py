@@ -47,7 +47,7 @@ class Run(NamedTuple):
         """Tell whether no unit of so many neighboring lines is cut or moved apart."""
         stop = self.start + self.length
         whole = self.step == 1 and self.start % unit == 0 and (stop % unit == 0 or stop == size)
-        return unit == 1 or self.length == 0 or whole
+        return unit == 1 or whole
 
 
 class Picked(NamedTuple):

@@ -163,6 +163,12 @@ def test_padding_beyond_the_shape_is_no_part_of_the_matrix(format: str) -> None:
         assert not np.isfinite(dense(B)).any()
 
 
+def test_no_warnings() -> None:
+    A = from_dense(np.array([[np.inf, 3e38]], "float32"), "csr")
+    assert np.isnan((A - A).to_dense()[0, 0])
+    assert np.isinf((A + A).to_dense()).all()
+
+
 def test_the_builtin_sum() -> None:
     A = from_dense(np.eye(2), "csr")
     total: Any = sum([A, A, A])
@@ -181,6 +187,7 @@ def test_what_would_be_dense_is_refused(format: str) -> None:
         (lambda: A + np.eye(3), r"b is of type ndarray.*A\.to_dense\(\) \+ b"),
         (lambda: np.eye(3) * A, r"A \* b: .*A @ b is the matrix product"),
         (lambda: operator.add([1, 2, 3], A), "b is of type list"),
+        (lambda: operator.add(A, (1, 2, 3)), "b is of type tuple"),
         (lambda: A / np.eye(3), "b is of type ndarray"),
     ]
     for call, match in refused:
@@ -194,12 +201,16 @@ def test_operands_that_do_not_fit() -> None:
     A = from_dense(np.eye(3), "csr")
     with pytest.raises(ShapeError, match=r"A \+ B \(C1\): A is 3x3 but B is 2x3: shapes must be"):
         _ = A + A[:2]
+    with pytest.raises(ShapeError, match=r"A \* B \(C1\): A is 3x3 but B is 3x2"):
+        _ = A * A[:, :2]
     with pytest.raises(DTypeError, match="bool has no difference; A != B"):
         _ = (A != 0) - (A != 0)
     with pytest.raises(DTypeError, match="out of bounds for int8"):
         _ = A.astype("int8") * 300
-    with pytest.raises(DTypeError, match="uint16 is not supported"):
+    with pytest.raises(DTypeError, match=r"A \* 2: .*uint16 is not supported"):
         _ = A.astype("uint8") * np.uint16(2)
+    with pytest.raises(DTypeError, match=r"A \* a: A is float64"):
+        _ = A * np.str_("a")
     wide = bfloat16()
     if wide is not None:
         with pytest.raises(DTypeError, match=r"float16 and bfloat16 do not mix.*\.astype"):
@@ -216,3 +227,5 @@ def test_agrees_with_scipy(format: str, data: st.DataObject) -> None:
     for function in OPERATORS:
         expected = function(s, t) if function is not operator.mul else s.multiply(t)
         assert is_same(function(A, B).to_dense(), expected.toarray())
+    with pytest.raises(UnsupportedOpError, match="make b one by from_dense or from_scipy"):
+        _ = A + t

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minisparse.core.dtypes import bfloat16
 from minisparse.core.errors import DTypeError, ShapeError, UnsupportedOpError, UsageError
 from minisparse.formats import COO, CSR, FORMATS, equal, from_dense, from_triplets
 from tests.formats.structure.matrices import (
@@ -92,6 +93,34 @@ def test_equal() -> None:
     assert equal(from_dense([[1, 0]], "csr"), from_dense([[1.0, 0.0]], "coo"))
     with pytest.raises(UsageError, match="equal: B is a ndarray"):
         equal(A, A.to_dense())  # type: ignore[arg-type]
+
+
+def test_numbers_that_the_dtype_cannot_hold() -> None:
+    A = from_dense(np.array([[0, np.inf, 3]], "float16"), "csr")
+    assert (A >= 1e300).to_dense().tolist() == [[False, True, False]]  # and no warning
+    assert (A == 10**30).count_nonzero() == 1  # float16 has no 1e30 but infinity
+    with pytest.raises(DTypeError, match=r"A > a: A is float16"):
+        operator.gt(A, np.str_("a"))
+    assert (from_dense([[1]], "csr") > 10**30).to_dense().tolist() == [[False]]
+    with pytest.raises(DTypeError, match=r"A == 10{30}: A is bool: .*too large"):
+        operator.eq(A != 0, 10**30)
+
+
+def test_operands_that_do_not_compare() -> None:
+    A = from_dense(np.eye(2), "csr")
+    others: list[Any] = [1j, A.astype("complex64")]
+    for right in others:
+        with has_no_order:
+            operator.gt(A, right)
+    with pytest.raises(UnsupportedOpError) as refused:
+        operator.eq(A, 0)
+    assert "equal(A, B)" not in str(refused.value)
+    narrow = bfloat16()
+    if narrow is not None:
+        B, C = A.astype("float16"), A.astype(narrow)
+        for call in (operator.ne, equal):
+            with pytest.raises(DTypeError):
+                call(B, C)
 
 
 def test_a_number_on_the_left() -> None:

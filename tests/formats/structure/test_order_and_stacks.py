@@ -17,7 +17,7 @@ every_format = pytest.mark.parametrize("format", FORMATS)
 
 
 @every_format
-@given(data=st.data(), k=st.integers(-9, 9) | st.just(2**70))
+@given(data=st.data(), k=st.integers(-9, 9) | st.sampled_from([2**70, -(2**70)]))
 def test_diagonals_and_triangles(format: str, data: st.DataObject, k: int) -> None:
     A = data.draw(matrices(format, special=True))
     x = A.to_dense()
@@ -69,6 +69,24 @@ def test_what_is_no_permutation(format: str) -> None:
         A.permute_rows([0, 1, -1])
     with pytest.raises(UsageError, match=r"float64\[3\]"):
         A.permute_rows([0.0, 1.0, 2.0])
+    with pytest.raises(UsageError, match=r"order\[2\] is 3: .* less than 3"):
+        A.permute_rows([0, 1, 3])
+    with pytest.raises(UsageError, match=r"order is int64\[3, 1\]"):
+        A.permute_rows([[0], [1], [2]])
+
+
+@every_format
+def test_narrow_integers_do_not_wrap(format: str) -> None:
+    x = np.eye(256, 4)
+    A = from_dense(x, format, **layout_of(format))
+    order = np.arange(256, dtype="uint8")[::-1]
+    assert (A.permute_rows(order).to_dense() == x[::-1]).all()
+
+
+def test_coordinates_are_widened_before_they_are_moved() -> None:
+    A = COO([1.0], [2**31 - 2], [0], (2**31 - 1, 1))
+    assert ms.vstack([A, A]).triplets().row.tolist() == [2**31 - 2, 2**32 - 3]
+    assert ms.hstack([A.T, A.T]).triplets().col.tolist() == [2**31 - 2, 2**32 - 3]
 
 
 @every_format
@@ -120,6 +138,9 @@ def test_stacks_of_blocks_and_groups() -> None:
     short = from_dense(x[:3], "bsr", block=(2, 3))
     assert type(ms.vstack([A, short])) is BSR
     assert type(ms.vstack([short, A])) is CSR
+    narrow = from_dense(x[:, :4], "bsr", block=(2, 3))
+    assert type(ms.hstack([A, narrow])) is BSR
+    assert type(ms.hstack([narrow, A])) is CSR
     assert type(ms.vstack([A, from_dense(x, "bsr", block=(2, 2))])) is CSR
     G = from_dense(np.eye(4), "nm", n=2, m=4)
     for B in (ms.vstack([G, G]), ms.hstack([G, G])):

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minisparse.core.dtypes import bfloat16
 from minisparse.core.errors import DTypeError, ShapeError, UsageError
 from minisparse.formats import COO, FORMATS, from_dense
 from tests.formats.structure.matrices import is_same, layout_of, matrices
@@ -67,6 +68,7 @@ def test_extremes(format: str, data: st.DataObject) -> None:
 def test_count_nonzero(format: str, data: st.DataObject) -> None:
     A = data.draw(matrices(format, special=True))
     for axis in AXES:
+        assert type(A.count_nonzero()) is int
         assert is_same(A.count_nonzero(axis), np.count_nonzero(A.to_dense(), axis))
 
 
@@ -92,12 +94,17 @@ def test_narrow_sums_are_accumulated_in_float32() -> None:
     x = np.full((1, 4096), 60000, "float16")
     assert from_dense(x, "csr").sum() == np.inf
     assert from_dense(x, "csr").mean() == np.float16(60000)
+    narrow = bfloat16()
+    if narrow is not None:
+        ones = from_dense(np.ones((1, 4096), narrow), "csr")
+        assert (ones.sum(), ones.mean()) == (4096, 1)  # 256 + 1 is 256 in bfloat16
 
 
 def test_overflow_and_nan_give_values_and_no_warnings() -> None:
     A = from_dense(np.array([[np.inf, -np.inf], [3e38, 3e38]], "float32"), "csr")
     assert np.isnan(A.sum(axis=1)[0])
     assert A.sum(axis=1)[1] == np.inf
+    assert np.isnan(A.mean(axis=1)[0])
     assert np.isnan(from_dense(np.zeros((0, 0)), "csr").mean())
 
 

@@ -93,7 +93,8 @@ def test_blocks_stay_where_none_is_cut() -> None:
     for key in whole:
         assert (type(A[key]), A[key].block) == (BSR, (2, 3))
     cut: list[Any] = [
-        slice(1, 4), slice(0, 3), slice(None, None, -1), [0, 1], 0, (slice(2), slice(2))
+        slice(1, 4), slice(0, 3), slice(None, None, -1), slice(0, 4, 2), [0, 1], 0,
+        (slice(2), slice(2)),
     ]  # fmt: skip
     assert {type(A[key]) for key in cut} == {CSR}
 
@@ -105,7 +106,8 @@ def test_groups_stay_where_none_is_cut() -> None:
         assert (type(A[key]), A[key].block) == (NM, (2, 4))
         assert A[key].nnz == A[key].shape[0] * A[key].shape[1] // 2
     cut: list[Any] = [
-        (slice(None), slice(4, 11)), (slice(None), [0, 1, 2, 3]), np.ix_([0], [1])
+        (slice(None), slice(2, 6)), (slice(None), slice(4, 11)), (slice(None), [0, 1, 2, 3]),
+        np.ix_([0], [1]),
     ]  # fmt: skip
     assert {type(A[key]) for key in cut} == {CSR}
 
@@ -117,6 +119,13 @@ def test_entries_keep_their_order_and_duplicates() -> None:
     assert (A[:, ::-1].indices.tolist(), A[:, ::-1].data.tolist()) == ([0, 2, 0, 1], [1, 2, 3, 4])
     assert A[:, [2, 2]].indices.tolist() == [0, 1, 0, 1]
     assert A[0, 2] == 4
+
+
+def test_a_step_is_a_step_where_few_columns_are_stored() -> None:
+    for A in (from_dense([[0, 5, 0, 0]], "csr"), from_dense([[0, 5, 0, 0]], "csc")):
+        assert A[:, ::2].to_dense().tolist() == [[0, 0]]
+        assert A.T[::2].to_dense().tolist() == [[0], [0]]
+        assert A[:, range(1, 3)].to_dense().tolist() == [[5, 0]]
 
 
 def test_a_run_of_rows_shares_the_arrays() -> None:
@@ -161,6 +170,7 @@ BAD: list[tuple[Any, type[MinisparseError], str]] = [
     ((..., ...), UsageError, r"a matrix has two axes"),
     (slice(0, 4, 0), UsageError, r"slice of the rows: slice step cannot be zero"),
     (slice("a"), UsageError, r"slice of the rows"),
+    ((np.eye(2, dtype=int), np.eye(2, dtype=int)), UsageError, r"they must be 1-D"),
     (np.ones((4, 6), bool), UsageError, r"A\.to_dense\(\)\[mask\]"),
 ]  # fmt: skip
 

@@ -1,5 +1,6 @@
 """The same matrix stored more neatly is a new matrix; copies and pickles are checked ones."""
 
+import copy
 import copyreg
 import io
 import pickle
@@ -71,13 +72,26 @@ def test_a_tampered_pickle_is_found_out(format: str) -> None:
                 (arrays, shape, (7, 7)), (arrays, shape, 5), (None, shape, block),
                 ({}, shape, block)]  # fmt: skip
     for name, array in arrays.items():
-        changed: list[Any] = [array[:-1], None, 5, array.astype("U8")]
+        changed: list[Any] = [array[:-1], None, 5, array.astype("U8"), array.astype(object)]
         if A.roles[name] != "values":
-            changed += [array + 50, array.astype("float64")]
+            changed += [array + 50, array.astype("float64"), -1 - array.astype("int64")]
+        if A.roles[name] == "pointers":
+            changed.append(np.array([0, array[-1], *array[2:-1] * 0, array[-1]]))
         tampered += [({**arrays, name: other}, shape, block) for other in changed]
     for state in tampered:
         with pytest.raises((FormatError, TypeError), match=type(A).__name__):
             pickle.loads(dumps_as(A, (function, state)))
+
+
+@every_format
+def test_copies_are_checked_too(format: str) -> None:
+    index = next(n for n, role in FORMATS[format].roles.items() if role == "indices")
+    for copied in (copy.copy, copy.deepcopy):
+        A = from_dense(np.ones((5, 6)), format, **layout_of(format)).copy()
+        writeable: Any = A.arrays[index].base
+        writeable.reshape(-1)[0] = 99
+        with pytest.raises(FormatError, match=f"{index}.* is 99"):
+            copied(A)
 
 
 @every_format
@@ -119,6 +133,14 @@ def test_zeros_are_eliminated_as_they_are_stored() -> None:
     assert (B * 0).nnz == 2
     assert (B * 0).eliminate_zeros().nnz == 0
     assert (B + from_dense([[0.0, 0.0, 0.0, 3.0]] * 2, "bsr", block=(1, 2))).nnz == 6
+
+
+@every_format
+def test_what_is_neat_is_not_copied(format: str) -> None:
+    A = from_dense(np.ones((4, 6)), format, **layout_of(format))
+    assert A.sort_indices() is A
+    assert A.canonical() is A
+    assert format == "nm" or A.eliminate_zeros() is A
 
 
 def test_groups_keep_their_zeros() -> None:

@@ -9,9 +9,10 @@ import numpy as np
 from minisparse.core.dtypes import Array, DType
 from minisparse.core.tensor_type import Layout, TensorType
 from minisparse.core.triplets import Triplets
-from minisparse.formats.compressed import CHUNK, Compressed, add_at
+from minisparse.formats.compressed import Compressed, add_at
 from minisparse.formats.holder import Block, Holder
 from minisparse.formats.operations import Operations
+from minisparse.formats.ordering import CHUNK
 from minisparse.formats.storage import Storage
 from minisparse.show import spy_text
 

@@ -17,6 +17,13 @@ from minisparse.core.errors import FormatError, UsageError
 from minisparse.core.index import index_dtype
 from minisparse.core.triplets import Triplets
 from minisparse.formats.base import Matrix
+from minisparse.formats.blocking import (
+    block_grid,
+    blocks_by_marking,
+    blocks_by_sorting,
+    blocks_of_dense,
+    is_roomy,
+)
 from minisparse.formats.compressed import (
     Compressed,
     add_at,
@@ -26,11 +33,9 @@ from minisparse.formats.compressed import (
     group,
     is_increasing,
     pointers,
-    starts_of_runs,
 )
 from minisparse.formats.holder import Block
 from minisparse.formats.intake import as_integers, as_shape, as_values, first_true
-from minisparse.formats.ordering import lexical_order, starts_of_lines
 
 if TYPE_CHECKING:
     from minisparse.formats.pattern import Pattern
@@ -105,14 +110,14 @@ class BSR(Matrix):
             raise FormatError(
                 f"BSR (F2): data has shape {arrays.data.shape}: blocks must be at least 1x1"
             )
-        check_compressed(arrays, _block_grid(shape, arrays.data.shape[1:]), "BSR", _UNITS)
+        check_compressed(arrays, block_grid(shape, arrays.data.shape[1:]), "BSR", _UNITS)
         self._store(shape, arrays._asdict())
         self._check_padding()
 
     def check(self) -> None:
         """Verify every invariant; raise FormatError naming the first broken one."""
         arrays = Compressed(self.data, self.indices, self.indptr)
-        check_compressed(arrays, _block_grid(self.shape, self.block), "BSR", _UNITS)
+        check_compressed(arrays, block_grid(self.shape, self.block), "BSR", _UNITS)
         self._check_padding()
         self._forget_facts()
 
@@ -157,7 +162,7 @@ class BSR(Matrix):
     @property
     def _coordinate_dtype(self) -> DType:
         """Wide enough for the padding too, which reaches beyond the shape."""
-        (rows, cols), (r, c) = _block_grid(self.shape, self.block), self.block
+        (rows, cols), (r, c) = block_grid(self.shape, self.block), self.block
         return index_dtype((rows * r, cols * c), self.nnz)
 
     def triplets(self) -> Triplets:
@@ -211,7 +216,7 @@ class BSR(Matrix):
 
     def to_dense(self) -> Array:
         """Return a plain array ``[M, K]``; duplicates are summed in stored order."""
-        (rows, columns), (r, c) = _block_grid(self.shape, self.block), self.block
+        (rows, columns), (r, c) = block_grid(self.shape, self.block), self.block
         dense = np.zeros((rows, r, columns, c), self.dtype)
         blocks = dense.transpose(0, 2, 1, 3)
         add_at(blocks, (expand(self.indptr), self.indices), self.data)
@@ -231,7 +236,7 @@ class BSR(Matrix):
     @property
     def T(self) -> "BSR":  # noqa: N802 - the name NumPy gave it
         """The transpose, with blocks of c x r; linear, since the blocks are sorted anew."""
-        columns = _block_grid(self.shape, self.block)[1]
+        columns = block_grid(self.shape, self.block)[1]
         turned = group(self.indices, expand(self.indptr), self.data.transpose(0, 2, 1), columns)
         shape = self.shape[1], self.shape[0]
         return self._trusted(
@@ -245,7 +250,7 @@ class BSR(Matrix):
         """Return the same matrix sorted and with duplicate blocks summed; itself if it is so."""
         if self.has_canonical_format:
             return self
-        grid = _block_grid(self.shape, self.block)
+        grid = block_grid(self.shape, self.block)
         merged = compress(expand(self.indptr), self.indices, self.data, grid)
         return self._trusted(self.shape, **merged._asdict())
 
@@ -265,49 +270,30 @@ class BSR(Matrix):
 
     @classmethod
     def _from_triplets(cls, triplets: Triplets, block: Block) -> Self:
-        row, col, data, shape = triplets
-        r, c = block or (1, 1)
-        grid = _block_grid(shape, (r, c))
-        brow, bcol = row // r, col // c
-        place = row - brow * r
-        place *= c
-        place += col
-        place -= bcol * c
-        order = lexical_order(brow, bcol, grid)
-        if order is not None:
-            place, data, brow, bcol = (x.take(order) for x in (place, data, brow, bcol))
-        first = starts_of_runs(brow, bcol)
-        cell = np.cumsum(first, dtype=np.intp)
-        cell -= 1
-        cell *= r * c
-        cell += place
-        starts = np.flatnonzero(first)
-        blocks = np.zeros((len(starts), r, c), data.dtype)
-        add_at(blocks.reshape(-1), cell, data)
-        indptr = starts_of_lines(brow[starts], grid[0])
-        return cls._trusted(shape, data=blocks, indices=bcol[starts], indptr=indptr)
+        gathered = blocks_by_sorting(triplets, block or (1, 1))
+        return cls._trusted(triplets.shape, **gathered._asdict())
+
+    @classmethod
+    def _from_matrix(cls, A: Matrix, block: Block) -> Self:
+        block = block or (1, 1)
+        if is_roomy(A.nnz, A.shape, block):
+            gathered = blocks_by_sorting(A.triplets(), block, distinct=A.has_canonical_format)
+            return cls._trusted(A.shape, **gathered._asdict())
+        rows, distinct = A._rows(), A.has_canonical_format
+        if rows is None:
+            rows, distinct = compress(*A.triplets()[:3], A.shape), True
+        gathered = blocks_by_marking(rows, A.shape, block, distinct=distinct)
+        return cls._trusted(A.shape, **gathered._asdict())
 
     @classmethod
     def _from_dense(cls, x: Array, block: Block) -> Self:
-        r, c = block or (1, 1)
-        rows, cols = _block_grid(x.shape, (r, c))
-        pad = [(0, rows * r - x.shape[0]), (0, cols * c - x.shape[1])]
-        padded = np.pad(x, pad) if any(p[1] for p in pad) else x
-        blocks = padded.reshape(rows, r, cols, c).transpose(0, 2, 1, 3)
-        there = (blocks != 0).any(axis=(2, 3))
-        _, indices = there.nonzero()
-        indptr = pointers(np.count_nonzero(there, axis=1))
-        return cls._trusted(x.shape, data=blocks[there], indices=indices, indptr=indptr)
+        gathered = blocks_of_dense(x, block or (1, 1))
+        return cls._trusted(x.shape, **gathered._asdict())
 
     @classmethod
     def _predicted_bytes(cls, pattern: "Pattern", block: Block, itemsize: int) -> int:
         r, c = block or (1, 1)
         blocks = pattern.count_blocks(r, c)
         width = index_dtype(pattern.shape, blocks * r * c).itemsize
-        grid = _block_grid(pattern.shape, (r, c))
+        grid = block_grid(pattern.shape, (r, c))
         return blocks * (r * c * itemsize + width) + (grid[0] + 1) * width
-
-
-def _block_grid(shape: tuple[int, int], block: tuple[int, ...]) -> tuple[int, int]:
-    """Return the numbers of block rows and block columns, the padded ones included."""
-    return -(-shape[0] // block[0]), -(-shape[1] // block[1])

@@ -9,20 +9,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minisparse.core.dtypes import Array
+from minisparse.core.dtypes import Array, DType
 from minisparse.core.errors import FormatError
 from minisparse.formats.intake import check_range
 from minisparse.formats.ordering import (
-    cell_keys,
+    cell_words,
+    chunks,
+    is_ordered,
+    key_words,
     lexical_order,
     sorted_keys,
+    stable_order,
     starts_of_lines,
 )
 
-CHUNK = 2**15
-"""Entries of which a few numbers each stay in a processor's own cache."""
-_TURNED = 2**18
-"""Entries that are turned at a time: the words they are sorted by fit into a cache of 4 MB."""
+_NEAR = 2**17
+"""Entries whose indices are gathered from a cache."""
 
 
 class Compressed(NamedTuple):
@@ -90,15 +92,17 @@ def is_increasing(indices: Array, indptr: Array, *, strictly: bool) -> bool:
     return bool(fine.all())
 
 
-def expand(indptr: Array) -> Array:
+def expand(indptr: Array, width: DType | None = None) -> Array:
     """Return the major line of every slot: ``[0, 0, 2]`` for ``indptr = [0, 2, 2, 3]``.
+
+    In ``indptr``'s dtype, unless another is given.
 
     Examples
     --------
     >>> expand(np.array([0, 2, 2, 3]))
     array([0, 0, 2])
     """
-    return np.repeat(np.arange(len(indptr) - 1, dtype=indptr.dtype), np.diff(indptr))
+    return np.repeat(np.arange(len(indptr) - 1, dtype=width or indptr.dtype), np.diff(indptr))
 
 
 def pointers(counts: Array) -> Array:
@@ -131,39 +135,41 @@ def compress(major: Array, minor: Array, data: Array, sizes: tuple[int, int]) ->
     >>> compress(np.array([1, 0, 1]), np.array([2, 1, 2]), np.array([1., 2., 3.]), (2, 3))
     Compressed(data=array([2., 4.]), indices=array([1, 2]), indptr=array([0, 1, 2]))
     """
-    keys = cell_keys(major, minor, sizes)
-    if keys is None:
+    if is_ordered(major, minor):
+        return merge(Compressed(data, minor, starts_of_lines(major, sizes[0])))
+    return merge(_in_order(major, minor, data, sizes))
+
+
+def _in_order(major: Array, minor: Array, data: Array, sizes: tuple[int, int]) -> Compressed:
+    indptr = pointers(np.bincount(major, minlength=sizes[0]))
+    words = cell_words(major, minor, sizes)
+    if words is None:
         order = lexical_order(major, minor, sizes)
-        if order is not None:
-            major, minor, data = major[order], minor[order], data[order]
-    elif (keys[1:] > keys[:-1]).all():
-        return Compressed(data, minor, starts_of_lines(major, sizes[0]))
-    elif not (keys[1:] >= keys[:-1]).all():
-        keys, data = _in_order(keys, data, sizes[0] * sizes[1])
-        # What was sorted tells the coordinates: two divisions are faster than two gathers.
-        width = minor.dtype
-        major = keys // keys.dtype.type(sizes[1])
-        keys -= major * keys.dtype.type(sizes[1])
-        minor = keys.astype(width)
-    return merge(Compressed(data, minor, starts_of_lines(major, sizes[0])), major)
+        return Compressed(data[order], minor[order], indptr)
+    in_order, col = np.empty_like(data), np.empty_like(minor)
+    for part in chunks(len(data)):
+        slots = words.slots(part)
+        data.take(slots, axis=0, out=in_order[part], mode="clip")
+        if len(data) <= _NEAR:
+            minor.take(slots, out=col[part], mode="clip")
+        else:  # the words tell it too: two operations instead of a gather from far away
+            cell = words.keys(part)
+            cell -= cell // cell.dtype.type(sizes[1]) * cell.dtype.type(sizes[1])
+            col[part] = cell
+    return Compressed(in_order, col, indptr)
 
 
-def _in_order(keys: Array, data: Array, bound: int) -> tuple[Array, Array]:
-    keys, order = sorted_keys(keys, bound)
-    return keys, data.take(order, axis=0)
-
-
-def merge(entries: Compressed, major: Array | None = None) -> Compressed:
-    """Sum duplicates of sorted entries, one by one in stored order; themselves where none are.
-
-    ``major`` is the major line of each entry, where that is known.
-    """
+def merge(entries: Compressed) -> Compressed:
+    """Sum duplicates of sorted entries, one by one in stored order; themselves where none are."""
     data, minor, indptr = entries
-    major = expand(indptr) if major is None else major
-    first = starts_of_runs(major, minor)
+    first = np.empty(len(minor) + 1, bool)
+    np.not_equal(minor[1:], minor[:-1], out=first[1:-1])
+    first[indptr] = True
+    first = first[:-1]
     if first.all():
         return entries
-    starts = starts_of_lines(major[first], len(indptr) - 1)
+    again = np.flatnonzero(~first)
+    starts = indptr - np.searchsorted(again, indptr)
     return Compressed(sum_runs(data, first), minor[first], starts)
 
 
@@ -177,9 +183,7 @@ def turn(entries: Compressed, minors: int) -> Compressed:
     """Compress the other way: CSR's arrays become CSC's, or CSC's become CSR's.
 
     Within each of the new lines entries stand by their old line, and in stored order where the old
-    line is the same: sorted, duplicates and all. They are distributed chunk by chunk, each chunk
-    sorted by its new line and then copied, run by run, to where that line has got to. A chunk
-    and its words fit into a cache, which random writes all over a large result do not.
+    line is the same: sorted, duplicates and all.
 
     Parameters
     ----------
@@ -194,26 +198,18 @@ def turn(entries: Compressed, minors: int) -> Compressed:
     Compressed(data=array([1., 3., 2.]), indices=array([0, 1, 0]), indptr=array([0, 2, 2, 3]))
     """
     data, minor, indptr = entries
-    major, n = expand(indptr), len(data)
-    chunk = _TURNED if n > 2 * _TURNED else n
-    if chunk == n or chunk < 8 * minors:
-        lines, order = sorted_keys(minor, minors)
-        turned = data.take(order), major.take(order)
-        return Compressed(*turned, starts_of_lines(lines, minors))
     starts = pointers(np.bincount(minor, minlength=minors))
-    turned_data, turned_major = np.empty_like(data), np.empty_like(major)
-    reached = starts[:-1].copy()
-    slots = np.arange(chunk)
-    for p in range(0, n, chunk):
-        part = slice(p, p + chunk)
-        lines, order = sorted_keys(minor[part], minors)
-        begin = starts_of_lines(lines, minors)
-        count = np.diff(begin)
-        target = np.repeat(reached - begin[:-1], count)
-        target += slots[: len(lines)]
-        turned_data[target] = data[part].take(order)
-        turned_major[target] = major[part].take(order)
-        reached += count
+    words = key_words(minor, minors)
+    if words is None:
+        order = stable_order(minor, minors)
+        return Compressed(data[order], expand(indptr)[order], starts)
+    turned_data, turned_major = np.empty_like(data), np.empty(len(data), indptr.dtype)
+    # Small beside the result: lines in few bytes, and slots of a few words at a time.
+    major = expand(indptr, np.min_scalar_type(len(indptr)))
+    for part in chunks(len(data), 4):
+        slots = words.slots(part)
+        data.take(slots, out=turned_data[part], mode="clip")
+        turned_major[part] = major.take(slots)
     return Compressed(turned_data, turned_major, starts)
 
 
@@ -245,3 +241,15 @@ def add_at(total: Array, place: Array | tuple[Array, Array], data: Array) -> Non
     """
     with np.errstate(all="ignore"):  # inf - inf and overflow are values here, not accidents
         np.add.at(total, place, data)
+
+
+def put_at(total: Array, place: Array, data: Array, *, distinct: bool) -> None:
+    """Add ``data[p]`` to ``total[place[p]]``, which is 0 before.
+
+    Where no place is met twice, it is assigned: that takes less time, and 0 is added as before.
+    """
+    if distinct:
+        with np.errstate(all="ignore"):  # a signaling NaN is a value here, not an accident
+            total[place] = data + np.zeros((), data.dtype)
+    else:
+        add_at(total, place, data)

@@ -15,27 +15,23 @@ from minisparse.core.index import index_dtype
 from minisparse.core.triplets import Triplets
 from minisparse.formats.base import Matrix
 from minisparse.formats.compressed import (
-    CHUNK,
     Compressed,
-    add_at,
     check_compressed,
     compress,
     expand,
     group,
     is_increasing,
-    pointers,
+    put_at,
     turn,
 )
+from minisparse.formats.dense import rows_of_dense
 from minisparse.formats.holder import Block
 from minisparse.formats.intake import as_integers, as_shape, as_values
+from minisparse.formats.ordering import CHUNK
 
 if TYPE_CHECKING:
     from minisparse.formats.csc import CSC
     from minisparse.formats.pattern import Pattern
-
-
-_CELLS = 2**16
-"""Cells of a dense array that are searched at a time."""
 
 
 class CSR(Matrix):
@@ -131,16 +127,17 @@ class CSR(Matrix):
 
     def to_dense(self) -> Array:
         """Return a plain array ``[M, K]``; duplicates are summed in stored order."""
-        (m, k), starts = self.shape, np.arange(self.shape[0], dtype=np.intp) * self.shape[1]
+        (m, k), distinct = self.shape, self.has_canonical_format
         dense = np.zeros((m, k), self.dtype)
         # By a few rows at a time, so that their cells' numbers stay in a cache.
-        step = max(1, CHUNK * m // max(self.nnz, 1))
+        step = max(1, min(m, CHUNK * m // max(self.nnz, 1)))
+        starts = np.arange(step, dtype=np.intp) * k
         for i in range(0, m, step):
             indptr = self.indptr[i : i + step + 1]
             part = slice(int(indptr[0]), int(indptr[-1]))
             cell = np.repeat(starts[: len(indptr) - 1], np.diff(indptr))
             cell += self.indices[part]
-            add_at(dense[i : i + step].reshape(-1), cell, self.data[part])
+            put_at(dense[i : i + step].reshape(-1), cell, self.data[part], distinct=distinct)
         return dense
 
     @property
@@ -171,24 +168,7 @@ class CSR(Matrix):
 
     @classmethod
     def _from_dense(cls, x: Array, block: Block) -> Self:
-        m, k = x.shape
-        step = min(max(1, _CELLS // max(k, 1)), max(m, 1))
-        # By a few rows at a time: what is found about them stays in a cache, and small.
-        col = np.tile(np.arange(k, dtype=index_dtype((m, k), 0)), step)
-        starts = np.arange(step + 1) * k
-        data, indices, counts = [x[:0, :0].reshape(-1)], [col[:0]], [starts[:0]]
-        for i in range(0, m, step):
-            part = np.ascontiguousarray(x[i : i + step])
-            cell = np.flatnonzero(part != 0)
-            counts.append(np.diff(np.searchsorted(cell, starts[: len(part) + 1])))
-            data.append(part.reshape(-1).take(cell))
-            indices.append(col.take(cell))
-        return cls._trusted(
-            (m, k),
-            data=np.concatenate(data),
-            indices=np.concatenate(indices),
-            indptr=pointers(np.concatenate(counts)),
-        )
+        return cls._trusted(x.shape, **rows_of_dense(x)._asdict())
 
     @classmethod
     def _predicted_bytes(cls, pattern: "Pattern", block: Block, itemsize: int) -> int:

@@ -28,7 +28,7 @@ def with_room(group: Array, nonzero: Array, n: int) -> Array:
     return kept
 
 
-def choose(occupied: Array, block: tuple[int, int]) -> tuple[Array, Array]:
+def choose(occupied: Array, block: tuple[int, int], first_row: int = 0) -> tuple[Array, Array]:
     """Fill each group up to n cells: the occupied ones and then the lowest free.
 
     Parameters
@@ -37,6 +37,8 @@ def choose(occupied: Array, block: tuple[int, int]) -> tuple[Array, Array]:
         Which cells must be stored.
     block : tuple of int
         n and m.
+    first_row : int
+        The number of the first of these rows in the matrix, for the message.
 
     Returns
     -------
@@ -64,8 +66,9 @@ def choose(occupied: Array, block: tuple[int, int]) -> tuple[Array, Array]:
     if (held > n).any():
         i, g = first_true(held > n)
         raise FormatError(
-            f"nm: row {i}, group {g} (columns {g * m} to {g * m + m - 1}) holds {held[i, g]} "
-            f"nonzeros: {n}:{m} allows {n}; prune the matrix first, or choose a larger n"
+            f"nm: row {first_row + i}, group {g} (columns {g * m} to {g * m + m - 1}) holds "
+            f"{held[i, g]} nonzeros: {n}:{m} allows {n}; prune the matrix "
+            f"first, or choose a larger n"
         )
     room = n - held
     chosen = grouped.copy()

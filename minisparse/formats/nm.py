@@ -15,7 +15,7 @@ from minisparse.core.errors import FormatError, UnsupportedOpError, UsageError
 from minisparse.core.index import index_dtype
 from minisparse.core.triplets import Triplets
 from minisparse.formats.base import Matrix
-from minisparse.formats.coo import COO
+from minisparse.formats.compressed import Compressed, compress, expand, pointers, turn
 from minisparse.formats.groups import choose, with_room
 from minisparse.formats.holder import Block
 from minisparse.formats.intake import (
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from minisparse.formats.pattern import Pattern
 
 _LARGEST_M = 256  # positions are uint8
+_CELLS = 2**14
+"""Cells whose groups are filled at a time, so that what is found about them stays in a cache."""
 
 
 class NM(Matrix):
@@ -183,18 +185,49 @@ class NM(Matrix):
 
     @classmethod
     def _from_triplets(cls, triplets: Triplets, block: Block) -> Self:
-        n, m = block or (2, 4)
-        row, col, data, shape = COO._from_triplets(triplets, None).triplets()
-        width = -(-shape[1] // m) * m
-        cell = row.astype(np.int64) * width + col
-        kept = with_room(cell // m, data != 0, n)
-        occupied = np.zeros((shape[0], width), bool)
-        occupied.reshape(-1)[cell[kept]] = True
-        chosen, positions = choose(occupied, (n, m))
-        values = np.zeros(positions.shape, data.dtype)
-        # Both are in order, so the kept entries are the occupied ones of the chosen cells.
-        values.reshape(-1)[occupied[chosen]] = data[kept]
+        row, col, data, shape = triplets
+        return cls._from_rows(compress(row, col, data, shape), shape, block or (2, 4))
+
+    @classmethod
+    def _from_matrix(cls, A: Matrix, block: Block) -> Self:
+        rows = A._rows()
+        if rows is None or not A.has_canonical_format:
+            return cls._from_triplets(A.triplets(), block)
+        return cls._from_rows(rows, A.shape, block or (2, 4))
+
+    @classmethod
+    def _from_rows(cls, rows: Compressed, shape: tuple[int, int], block: tuple[int, int]) -> Self:
+        """Return the matrix of CSR's canonical arrays, a few rows at a time."""
+        n, m = block
+        groups = -(-shape[1] // m)
+        values = np.zeros((shape[0], groups * n), rows.data.dtype)
+        positions = np.empty(values.shape, np.uint8)
+        step = max(1, _CELLS // max(groups * m, 1))
+        for i in range(0, shape[0], step):
+            indptr = rows.indptr[i : i + step + 1]
+            part = slice(int(indptr[0]), int(indptr[-1]))
+            cell = expand(indptr).astype(np.int64) * (groups * m) + rows.indices[part]
+            data, shown = rows.data[part], (len(indptr) - 1, groups * m)
+            kept = with_room(cell // m, data != 0, n)
+            occupied = np.zeros(shown, bool)
+            occupied.reshape(-1)[cell[kept]] = True
+            chosen, positions[i : i + step] = choose(occupied, block, i)
+            # Both are in order, so the kept entries are the occupied ones of the chosen cells.
+            values[i : i + step].reshape(-1)[occupied[chosen]] = data[kept]
         return cls._trusted(shape, data=values, positions=positions, n=n, m=m)
+
+    def _rows(self) -> Compressed:
+        width = index_dtype((self.shape[0], self.shape[1] + self.m), self.nnz)
+        col = _columns(self.positions, self.block, width)
+        if self.shape[1] % self.m == 0:
+            starts = np.arange(self.shape[0] + 1, dtype=width) * col.shape[1]
+            return Compressed(self.data.reshape(-1), col.reshape(-1), starts)
+        inside = col < self.shape[1]
+        starts = pointers(np.count_nonzero(inside, axis=1))
+        return Compressed(self.data[inside], col[inside], starts.astype(width, copy=False))
+
+    def _columns(self) -> Compressed:
+        return turn(self._rows(), self.shape[1])
 
     @classmethod
     def _predicted_bytes(cls, pattern: "Pattern", block: Block, itemsize: int) -> int:

@@ -10,28 +10,101 @@ sort by 16-bit digits: NumPy's stable sort of 16-bit integers is a counting sort
 one such pass (Knuth, The Art of Computer Programming 3, 5.2.5).
 """
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import numpy as np
 
 from minisparse.core.dtypes import Array
 
+CHUNK = 2**15
+"""Entries of which a few numbers each stay in a processor's own cache."""
+_FEWEST = 2**12
+"""Entries below which a chunk costs more in calls than in work."""
 
-def cell_keys(major: Array, minor: Array, sizes: tuple[int, int]) -> Array | None:
-    """Return the number of each cell, ``major * sizes[1] + minor``, or None beyond 64 bits.
+
+def chunks(count: int, share: int = 16) -> Iterator[slice]:
+    """Yield the parts of so many entries that are worked on at a time.
+
+    Each is at most what a cache holds, and one ``share``-th of them, so that what is found out
+    about a part is small beside the whole.
 
     Examples
     --------
-    >>> cell_keys(np.array([0, 2]), np.array([1, 0]), (3, 4))
-    array([1, 8], dtype=uint32)
+    >>> list(chunks(5000))
+    [slice(0, 4096, None), slice(4096, 8192, None)]
     """
-    count = sizes[0] * sizes[1]
-    if count >= 2**63:
+    step = min(max(count // share, _FEWEST), CHUNK)
+    for p in range(0, count, step):
+        yield slice(p, p + step)
+
+
+class Words(NamedTuple):
+    """Sorted words, each a key above the slot that it came from.
+
+    Attributes
+    ----------
+    words : ndarray of uint32 or uint64, shape (n,)
+        ``key << bits | slot``.
+    bits : int
+        How many bits the slots have.
+    """
+
+    words: Array
+    bits: int
+
+    def keys(self, part: slice = slice(None)) -> Array:
+        """Return the keys in order, of unsigned type; or a part of them."""
+        keys: Array = self.words[part] >> self.words.dtype.type(self.bits)
+        return keys
+
+    def slots(self, part: slice = slice(None)) -> Array:
+        """Return where each key stood, so that ``given[slots]`` is in order; or a part of it."""
+        mask = self.words.dtype.type((1 << self.bits) - 1)
+        slots: Array = (self.words[part] & mask).astype(np.intp)
+        return slots
+
+
+def cell_words(major: Array, minor: Array, sizes: tuple[int, int]) -> Words | None:
+    """Return cells sorted by major, then minor line; None where 64 bits do not suffice.
+
+    The key of a cell is ``major * sizes[1] + minor``. Of equal cells, the first slot comes first.
+
+    Examples
+    --------
+    >>> found = cell_words(np.array([2, 0]), np.array([0, 1]), (3, 4))
+    >>> found.keys().tolist(), found.slots().tolist()
+    ([1, 8], [1, 0])
+    """
+    count = len(minor)
+    bits = max(count - 1, 0).bit_length()
+    needed = bits + max(sizes[0] * sizes[1] - 1, 0).bit_length()
+    if needed > 64:
         return None
-    width = np.dtype(np.uint32 if count <= 2**32 else np.uint64)
-    keys: Array = major.astype(width)
-    # A lone cell may stand in a row of 2**32: then there is nothing to multiply.
-    keys *= width.type(sizes[1] if sizes[0] > 1 else 0)
-    keys += minor.astype(width, copy=False)
-    return keys
+    width = np.dtype(np.uint32 if needed <= 32 else np.uint64)
+    words = np.empty(count, width)
+    major, minor = _unsigned(major), _unsigned(minor)
+    for part in chunks(count):
+        word = words[part]
+        if sizes[0] > 1:
+            np.multiply(major[part], width.type(sizes[1]), out=word, dtype=width, casting="unsafe")
+            word += minor[part].astype(width, copy=False)
+        else:
+            word[:] = minor[part]
+        word <<= width.type(bits)
+        word |= np.arange(part.start, part.start + len(word), dtype=width)
+    words.sort()
+    return Words(words, bits)
+
+
+def _unsigned(lines: Array) -> Array:
+    """Return line numbers as unsigned integers, which mix with words."""
+    return lines.view(f"u{lines.dtype.itemsize}")
+
+
+def key_words(keys: Array, bound: int) -> Words | None:
+    """Return keys sorted, ``0 <= key < bound``; None where 64 bits do not suffice."""
+    return cell_words(keys, keys, (1, bound))
 
 
 def sorted_keys(keys: Array, bound: int) -> tuple[Array, Array]:
@@ -57,31 +130,45 @@ def sorted_keys(keys: Array, bound: int) -> tuple[Array, Array]:
     >>> keys.tolist(), order.tolist()
     ([1, 3, 7, 7], [3, 1, 0, 2])
     """
-    bits = max(len(keys) - 1, 0).bit_length()
-    needed = bits + max(bound - 1, 0).bit_length()
-    if needed > 64:
+    words = key_words(keys, bound)
+    if words is None:
         order = stable_order(keys, bound)
         return keys[order], order
-    width = np.dtype(np.uint32 if needed <= 32 else np.uint64)
-    words = keys.astype(width)
-    words <<= width.type(bits)
-    words |= np.arange(len(keys), dtype=width)
-    words.sort()
-    order = (words & width.type((1 << bits) - 1)).astype(np.intp)
-    words >>= width.type(bits)
-    return words, order
+    return words.keys(), words.slots()
+
+
+def is_ordered(major: Array, minor: Array) -> bool:
+    """Tell whether entries stand by major, then minor line; the same cell may follow itself.
+
+    Examples
+    --------
+    >>> is_ordered(np.array([0, 0, 1]), np.array([1, 1, 0]))
+    True
+    >>> is_ordered(np.array([0, 0]), np.array([1, 0]))
+    False
+    """
+    sample = major[:: max(1, len(major) // 16)]
+    if (sample[1:] < sample[:-1]).any():  # most of what is not in order shows that at once
+        return False
+    for part in chunks(len(major) - 1):
+        here, after = part, slice(part.start + 1, part.stop + 1)
+        next_major, next_minor = major[after], minor[after]
+        this_major, this_minor = major[here][: len(next_major)], minor[here][: len(next_major)]
+        fine = next_minor >= this_minor
+        fine &= next_major == this_major
+        fine |= next_major > this_major
+        if not fine.all():
+            return False
+    return True
 
 
 def lexical_order(major: Array, minor: Array, sizes: tuple[int, int]) -> Array | None:
     """Return the stable order by major, then minor line; None where entries are in it already."""
-    keys = cell_keys(major, minor, sizes)
-    if keys is not None:
-        if (keys[1:] >= keys[:-1]).all():
-            return None
-        return sorted_keys(keys, sizes[0] * sizes[1])[1]
-    same = major[1:] == major[:-1]
-    if ((major[1:] > major[:-1]) | (same & (minor[1:] >= minor[:-1]))).all():
+    if is_ordered(major, minor):
         return None
+    words = cell_words(major, minor, sizes)
+    if words is not None:
+        return words.slots()
     by_minor = stable_order(minor, sizes[1])
     return by_minor[stable_order(major[by_minor], sizes[0])]
 
@@ -103,6 +190,19 @@ def stable_order(keys: Array, bound: int) -> Array:
     return order
 
 
+def count_lines(lines: Array, count: int) -> Array:
+    """Return how many of sorted line numbers are 0, 1, …, below ``count``.
+
+    Examples
+    --------
+    >>> count_lines(np.array([0, 0, 2]), 3)
+    array([2, 0, 1])
+    """
+    if len(lines) > 32 * count:  # few lines are found faster than many entries are counted
+        return np.diff(np.searchsorted(lines, np.arange(count + 1, dtype=lines.dtype)))
+    return np.bincount(lines, minlength=count)
+
+
 def starts_of_lines(lines: Array, count: int) -> Array:
     """Return where each of so many lines starts among sorted line numbers, and where all end.
 
@@ -111,8 +211,6 @@ def starts_of_lines(lines: Array, count: int) -> Array:
     >>> starts_of_lines(np.array([0, 0, 2]), 3)
     array([0, 2, 2, 3])
     """
-    if len(lines) > 32 * count:  # few lines are found faster than many entries are counted
-        return np.searchsorted(lines, np.arange(count + 1, dtype=lines.dtype))
     indptr = np.zeros(count + 1, np.int64)
-    np.cumsum(np.bincount(lines, minlength=count), out=indptr[1:])
+    np.cumsum(count_lines(lines, count), out=indptr[1:])
     return indptr

@@ -5,6 +5,7 @@ It knows what ops mean, and nothing of how minisparse computes them: kernels are
 
 from minisparse.oracle.check import check
 from minisparse.oracle.exact import exact
+from minisparse.oracle.outcomes import Crashed, TimedOut, Unsupported
 from minisparse.oracle.plan_check import NodeJudgement, run_exact, verify_nodes
 from minisparse.oracle.profile import DEFAULT, IEEE, Profile
 from minisparse.oracle.report import Failure, Report
@@ -14,12 +15,15 @@ from minisparse.oracle.verdict import Judgement, judge
 __all__ = [
     "DEFAULT",
     "IEEE",
+    "Crashed",
     "Failure",
     "Judgement",
     "NodeJudgement",
     "Profile",
     "Report",
+    "TimedOut",
     "Truth",
+    "Unsupported",
     "check",
     "exact",
     "judge",

@@ -17,7 +17,7 @@ from minisparse.oracle.profile import Profile, find_profile
 from minisparse.oracle.random_cases import random_problem
 from minisparse.oracle.report import Failure, Report
 from minisparse.oracle.shrink import shrink
-from minisparse.oracle.verdict import VACUOUS
+from minisparse.oracle.verdict import UNSUPPORTED, VACUOUS
 
 _MOST_CAUSES = 8
 """Failures that are shrunk; the others are counted with the one that they resemble."""
@@ -58,8 +58,6 @@ def check(
     ------
     UsageError
         If there is no such op or profile, or ``examples`` is less than 1.
-    UnsupportedOpError
-        If the oracle cannot check that op yet.
 
     Examples
     --------
@@ -91,6 +89,7 @@ def check(
         tally.vacuous,
         tally.worst,
         dict(tally.notes),
+        dict(tally.unsupported),
         seed,
         meaning.name,
     )
@@ -114,11 +113,15 @@ class _Tally:
     vacuous: int = 0
     worst: float = 0.0
     notes: Counter[str] = field(default_factory=Counter)
+    unsupported: Counter[str] = field(default_factory=Counter)
     failed: dict[str, list[Problem]] = field(default_factory=dict)
 
     def add(self, problem: Problem, found: Attempt) -> None:
         """Count one attempt."""
         self.examples += 1
+        if found.judgement.verdict == UNSUPPORTED:
+            self.unsupported[found.judgement.message] += 1
+            return
         if found.failed:
             self.failed.setdefault(found.judgement.rule, []).append(problem)
             return

@@ -63,6 +63,10 @@ class Failure:
 
 def _one_line(value: Any) -> str:
     """Return a value in a line; of an array its elements, and its dtype where that is not plain."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_one_line(part)}" for name, part in value.items())
+    if isinstance(value, tuple | list) and any(isinstance(x, np.ndarray) for x in value):
+        return ", ".join(map(_one_line, value))
     if not isinstance(value, np.ndarray):
         return repr(value)
     with np.printoptions(threshold=12, edgeitems=4, precision=6, suppress=True):
@@ -90,6 +94,9 @@ class Report:
         The worst among those that did not fail.
     notes : mapping
         From oddities that are no failures to how often they were seen.
+    unsupported : mapping
+        From what the implementation said it does not take to how often it said so; these inputs
+        count as neither right nor wrong.
     seed : int
         With the same seed the same inputs are tried.
     profile : str
@@ -103,20 +110,22 @@ class Report:
     vacuous: int
     error_over_bound: float
     notes: Mapping[str, int]
+    unsupported: Mapping[str, int]
     seed: int
     profile: str
 
     @property
     def passed(self) -> bool:
-        """Whether no input failed."""
+        """Whether no input failed; one that is not supported did not."""
         return not self.failures
 
     def _facts(self) -> dict[str, str]:
         """Return the numbers, as names and text."""
-        judged = self.examples - self.failed - self.vacuous
+        skipped = sum(self.unsupported.values())
+        judged = self.examples - self.failed - self.vacuous - skipped
         found = {
             "examples": f"{self.examples}: {judged} right, {self.failed} wrong, "
-            f"{self.vacuous} vacuous",
+            f"{self.vacuous} vacuous" + (f", {skipped} unsupported" if skipped else ""),
             "worst right error": f"{self.error_over_bound:.3g} of its bound",
             "profile": f"{self.profile}, seed {self.seed}",
         }

@@ -59,6 +59,22 @@ class Sums:
             return replace(self, hi=wrapped(self.hi * int(factor), self.dtype))
         return by_parts_of(self, lambda part: _scaled_part(part, factor))
 
+    def scaled_by(self, factors: Array) -> "Sums":
+        """Return each sum times its factor, of the same shape: one more rounding each.
+
+        For complex sums real and imaginary parts are multiplied and added: two roundings more.
+        """
+        factors = factors.astype(self.dtype)
+        if self.is_integer:
+            return replace(self, hi=wrapped(self.hi * factors.astype(np.int64), self.dtype))
+        if self.dtype.kind != "c":
+            return _scaled_part(self, factors.astype(np.float64))
+        real, imag = _split(self)
+        x, y = factors.real.astype(np.float64), factors.imag.astype(np.float64)
+        both = _scaled_part(real, x).plus(_scaled_part(imag, -y))
+        other = _scaled_part(real, y).plus(_scaled_part(imag, x))
+        return _joined(self, both, other)
+
     def plus(self, other: "Sums") -> "Sums":
         """Return the sums of both, of the same dtype: ``(K + K' + 1) u (S + S')``.
 
@@ -171,7 +187,11 @@ def by_parts_of(sums: Sums, function: Callable[[Sums], Sums]) -> Sums:
     """Return a function of real sums, applied to real and imaginary parts alike."""
     if sums.dtype.kind != "c":
         return function(sums)
-    real, imag = map(function, _split(sums))
+    return _joined(sums, *map(function, _split(sums)))
+
+
+def _joined(sums: Sums, real: Sums, imag: Sums) -> Sums:
+    """Return complex sums of the sums of real and of imaginary parts."""
     names = "hi lo residual magnitude slack".split()
     both: dict[str, Any] = {
         name: joined(getattr(real, name), getattr(imag, name)) for name in names
@@ -179,21 +199,22 @@ def by_parts_of(sums: Sums, function: Callable[[Sums], Sums]) -> Sums:
     return replace(sums, **both, terms=real.terms, whole=real.whole)
 
 
-def _scaled_part(sums: Sums, factor: float) -> Sums:
+def _scaled_part(sums: Sums, factor: float | Array) -> Sums:
     with np.errstate(all="ignore"):
-        hi, error = two_product(sums.hi, np.asarray(factor))
-        proven = np.isfinite(error)
-        unproven = 2.0**-52 * np.abs(hi) + 2.0**-1074
-        hi, lo = two_sum(hi, np.where(proven, error, 0) + sums.lo * factor)
+        plain, error = two_product(sums.hi, np.asarray(factor, np.float64))
+        finite, proven = np.isfinite(plain), np.isfinite(error)
+        unproven = 2.0**-52 * np.abs(plain) + 2.0**-1074
+        hi, lo = two_sum(plain, np.where(proven, error, 0) + sums.lo * factor)
+        hi = np.where(finite, hi, plain)
         lost = np.where(proven, 2.0**-100 * np.abs(hi), unproven)
-        size = abs(factor)
+        size = np.abs(factor)
     return replace(
         sums,
         hi=hi,
-        lo=np.where(np.isfinite(hi), lo, 0),
+        lo=np.where(finite & np.isfinite(lo), lo, 0),
         residual=sums.residual * size + lost,
         magnitude=sums.magnitude * size,
         terms=sums.terms + 1,
         slack=sums.slack * size,
-        whole=sums.whole & float(factor).is_integer(),
+        whole=sums.whole & is_whole(np.asarray(factor)),
     )

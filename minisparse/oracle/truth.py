@@ -2,10 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minisparse.core.dtypes import Array, DType
+
+if TYPE_CHECKING:
+    from minisparse.oracle.verdict import Judgement
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,12 @@ class Truth:
         """Return the exact result rounded to its dtype, once (but for ties closer than 2**-53)."""
         with np.errstate(all="ignore"):
             return self.hi.astype(self.dtype)
+
+    def judge(self, got: Any) -> "Judgement":
+        """Tell whether a computed result is near enough; see :func:`~.verdict.judge`."""
+        from minisparse.oracle.verdict import judge
+
+        return judge(got, self)
 
     def as_dtype(self, dtype: DType) -> "Truth":
         """Return what an operation between this and something of another dtype works with."""

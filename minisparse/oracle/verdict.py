@@ -10,7 +10,7 @@ from minisparse.core.dtypes import Array
 from minisparse.oracle.bounds import is_vacuous, reaches_infinity
 from minisparse.oracle.truth import Truth, by_parts, parts, widened
 
-PASS, FAIL, VACUOUS = "PASS", "FAIL", "VACUOUS"
+PASS, FAIL, VACUOUS, UNSUPPORTED = "PASS", "FAIL", "VACUOUS", "UNSUPPORTED"
 _ROUNDED_UP = 1 + 2.0**-40
 """Room for the roundings of the comparison itself."""
 
@@ -21,8 +21,9 @@ class Judgement:
 
     Attributes
     ----------
-    verdict : {"PASS", "FAIL", "VACUOUS"}
-        FAIL if any element is wrong; VACUOUS if no element could be judged because every one that
+    verdict : {"PASS", "FAIL", "VACUOUS", "UNSUPPORTED"}
+        FAIL if any element is wrong; UNSUPPORTED if the implementation says that it does not take
+        such inputs; VACUOUS if no element could be judged because every one that
         is not trivially zero has a bound as large as its value; else PASS.
     rule : str
         Which rule was broken: ``"array"``, ``"shape"``, ``"dtype"``, ``"special"`` (NaN and

@@ -11,9 +11,14 @@ from minisparse.formats import COO, CSR, FORMATS, Matrix, from_dense
 
 SLACK = 128 * 1024
 """Bytes for what is worked on at a time, which beside a small result is not nothing."""
-LARGER = {("bsr", "nm"): 5.5, ("csc", "nm"): 4.0, ("coo shuffled", "nm"): 4.0, ("coo twice", "nm"): 5.0}
-"""Where a full 2:4 matrix takes 5 bytes a value: its source's zeros, or the words that sort it,
-take more."""
+LARGER = {
+    ("bsr", "nm"): 5.5,
+    ("csc", "nm"): 4.0,
+    ("coo shuffled", "nm"): 4.0,
+    ("coo twice", "nm"): 5.0,
+}
+"""Where a full 2:4 matrix takes 5 bytes a value, and its source's zeros or the words by which it
+is sorted take more."""
 LAYOUTS: dict[str, dict[str, Any]] = {"bsr": {"block": (4, 4)}, "nm": {"n": 2, "m": 4}}
 SOURCES = [*FORMATS, "dense", "coo shuffled", "coo twice"]
 TARGETS = [*FORMATS, "dense"]

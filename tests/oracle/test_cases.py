@@ -65,7 +65,7 @@ def test_random_ones_mix_troubles_and_are_all_valid() -> None:
     assert len({describe(p) for p in DRAWN}) > 60
 
 
-@pytest.mark.parametrize("name", sorted(CONTRACTS))
+@pytest.mark.parametrize("name", sorted(set(CONTRACTS) - {"spgemm_csr", "dense_to_csr"}))
 def test_what_is_encoded_is_what_is_meant(name: str) -> None:
     """Decoding gives back the matrix, except that 2:4 has no room for more than two of four."""
     contract = CONTRACTS[name]

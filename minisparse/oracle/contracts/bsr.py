@@ -10,7 +10,8 @@ import numpy as np
 
 from minisparse.core.triplets import Triplets
 from minisparse.ops import SPMM
-from minisparse.oracle.contracts.contract import Arguments, Contract, Encoding
+from minisparse.oracle.contracts.contract import Arguments, Encoding
+from minisparse.oracle.contracts.product import product
 from minisparse.oracle.problem import Problem
 
 
@@ -49,4 +50,9 @@ def _decode(arguments: Mapping[str, Any]) -> Triplets:
     return Triplets(row.ravel(), col.ravel(), data.ravel(), arguments["shape"])
 
 
-SPMM_BSR = Contract("spmm_bsr", SPMM, Encoding(_encode, _decode))
+SPMM_BSR = product(
+    "spmm_bsr",
+    SPMM,
+    Encoding(_encode, _decode),
+    "(indptr, indices, data [nblocks, r, c], shape, b) -> c",
+)

@@ -1,18 +1,31 @@
-"""What a contract is: which plain arrays an implementation gets, and what they mean together."""
+"""What a contract is: which plain arrays an implementation gets, and what is then right."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from minisparse.core.dtypes import Array
-from minisparse.core.tensor_type import TensorType, dense_type
 from minisparse.core.triplets import Triplets
-from minisparse.ops import Op
 from minisparse.oracle.problem import Problem, arrange
+from minisparse.oracle.profile import Profile
+from minisparse.oracle.verdict import Judgement
 
 Arguments = dict[str, Any]
+Operands = tuple[Array | Triplets, ...]
+
+
+class Expectation(Protocol):
+    """What a right implementation returns."""
+
+    def judge(self, got: Any) -> Judgement:
+        """Tell whether what was returned is right."""
+        ...
+
+    def rounded(self) -> Any:
+        """Return a right result, to be shown: an array, or a tuple of arrays."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -36,60 +49,50 @@ class Encoding:
 
 @dataclass(frozen=True)
 class Contract:
-    """One line of the table of plain-array calls: an op on one encoding of its sparse operand.
+    """One line of the table of plain-array calls.
 
     Attributes
     ----------
     name : str
         How the contract is asked for: ``"spmm_csr"``.
-    op : Op
-        What is computed.
-    encoding : Encoding
-        How the sparse operand arrives.
+    call : str
+        How an implementation is called, and what it returns, in a line.
+    arguments : callable
+        From a problem to the arguments of a call, by name and in order; all arrays are fresh.
+    operands : callable
+        From these to what they mean: matrices as triplets, and dense arrays.
+    expect : callable
+        From arguments and a profile to what is then right.
+    accepts : callable
+        Tells whether the op has a meaning for a problem: there is no relu of complex numbers.
+    values : str
+        Which argument holds the values of the (first) matrix.
     """
 
     name: str
-    op: Op
-    encoding: Encoding
-
-    def arguments(self, problem: Problem) -> Arguments:
-        """Return the arguments of a call, by name and in order; all arrays are fresh."""
-        found = self.encoding.encode(problem)
-        rows, columns = found["shape"]
-        b = _resized(problem.b, columns)
-        dense = {"b": b, "x": b[:, :1].reshape(-1), "bias": _resized(problem.bias, rows)}
-        for name in self.op.operands[1:]:
-            found[name] = arrange(dense[name], problem.layout)
-        return {name: _placed(value, problem, name) for name, value in found.items()}
-
-    def operands(self, arguments: Mapping[str, Any]) -> tuple[Array | Triplets, ...]:
-        """Return what the arguments mean, as operands of the op."""
-        dense = (arguments[name] for name in self.op.operands[1:])
-        return self.encoding.decode(arguments), *dense
-
-    def accepts(self, problem: Problem) -> bool:
-        """Tell whether the op has a meaning for this problem: there is no relu of complex."""
-        if "x" in self.op.operands and problem.b.shape[1] == 0:
-            return False
-        a = problem.a
-        b, bias = dense_type(problem.b), dense_type(problem.bias)
-        by_name = {"b": b, "x": TensorType(b.shape[:1], b.dtype), "bias": bias}
-        types = [TensorType(a.shape, a.data.dtype), *(by_name[n] for n in self.op.operands[1:])]
-        return all(constraint.holds(types, {}) for constraint in self.op.constraints)
+    call: str
+    arguments: Callable[[Problem], Arguments]
+    operands: Callable[[Mapping[str, Any]], Operands]
+    expect: Callable[[Mapping[str, Any], Profile], Expectation]
+    accepts: Callable[[Problem], bool]
+    values: str = "data"
 
 
-def _resized(x: Array, length: int) -> Array:
-    """Return ``x`` with rows of ones appended where a format rounds a dimension up."""
-    if len(x) == length:
-        return x
-    return np.concatenate([x, np.ones((length - len(x), *x.shape[1:]), x.dtype)])
+def placed(arguments: Arguments, problem: Problem, dense: frozenset[str]) -> Arguments:
+    """Return arguments as they should lie in memory.
+
+    Those in ``dense`` in the problem's layout, arrays of the matrix strided, and any array
+    read-only, where that is asked for.
+    """
+    return {name: _placed(value, problem, name in dense) for name, value in arguments.items()}
 
 
-def _placed(value: Any, problem: Problem, name: str) -> Any:
-    """Return an array of the matrix strided, and any array read-only, where that is asked for."""
+def _placed(value: Any, problem: Problem, is_dense: bool) -> Any:
     if not isinstance(value, np.ndarray):
         return value
-    if problem.layout == "A strided" and name not in ("b", "x", "bias"):
+    if is_dense:
+        value = arrange(value, problem.layout)
+    elif problem.layout == "A strided":
         value = arrange(value, "strided")
     if problem.layout == "read-only":
         value.flags.writeable = False

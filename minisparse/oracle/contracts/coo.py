@@ -7,7 +7,8 @@ import numpy as np
 
 from minisparse.core.triplets import Triplets
 from minisparse.ops import SPMM
-from minisparse.oracle.contracts.contract import Arguments, Contract, Encoding
+from minisparse.oracle.contracts.contract import Arguments, Encoding
+from minisparse.oracle.contracts.product import product
 from minisparse.oracle.problem import Problem
 
 
@@ -26,4 +27,6 @@ def _decode(arguments: Mapping[str, Any]) -> Triplets:
     return Triplets(row, col, arguments["data"], arguments["shape"])
 
 
-SPMM_COO = Contract("spmm_coo", SPMM, Encoding(_encode, _decode))
+ENCODING = Encoding(_encode, _decode)
+
+SPMM_COO = product("spmm_coo", SPMM, ENCODING, "(row, col, data, shape, b) -> c")

@@ -7,7 +7,8 @@ import numpy as np
 
 from minisparse.core.triplets import Triplets
 from minisparse.ops import SPMM
-from minisparse.oracle.contracts.contract import Arguments, Contract, Encoding
+from minisparse.oracle.contracts.contract import Arguments, Encoding
+from minisparse.oracle.contracts.product import product
 from minisparse.oracle.problem import Problem
 
 
@@ -30,4 +31,6 @@ def _decode(arguments: Mapping[str, Any]) -> Triplets:
     return Triplets(row, col, arguments["data"], arguments["shape"])
 
 
-SPMM_CSC = Contract("spmm_csc", SPMM, Encoding(_encode, _decode))
+SPMM_CSC = product(
+    "spmm_csc", SPMM, Encoding(_encode, _decode), "(indptr, indices, data, shape, b) -> c"
+)

@@ -7,7 +7,8 @@ import numpy as np
 
 from minisparse.core.triplets import Triplets
 from minisparse.ops import SPMM, SPMM_BIAS_RELU, SPMV
-from minisparse.oracle.contracts.contract import Arguments, Contract, Encoding
+from minisparse.oracle.contracts.contract import Arguments, Encoding
+from minisparse.oracle.contracts.product import product
 from minisparse.oracle.problem import Problem
 
 
@@ -32,6 +33,8 @@ def _decode(arguments: Mapping[str, Any]) -> Triplets:
 
 ENCODING = Encoding(_encode, _decode)
 
-SPMM_CSR = Contract("spmm_csr", SPMM, ENCODING)
-SPMV_CSR = Contract("spmv_csr", SPMV, ENCODING)
-SPMM_BIAS_RELU_CSR = Contract("spmm_bias_relu_csr", SPMM_BIAS_RELU, ENCODING)
+SPMM_CSR = product("spmm_csr", SPMM, ENCODING, "(indptr, indices, data, shape, b) -> c")
+SPMV_CSR = product("spmv_csr", SPMV, ENCODING, "(indptr, indices, data, shape, x) -> y")
+SPMM_BIAS_RELU_CSR = product(
+    "spmm_bias_relu_csr", SPMM_BIAS_RELU, ENCODING, "(indptr, indices, data, shape, b, bias) -> c"
+)

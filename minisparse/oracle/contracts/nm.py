@@ -11,7 +11,8 @@ import numpy as np
 
 from minisparse.core.triplets import Triplets
 from minisparse.ops import SPMM
-from minisparse.oracle.contracts.contract import Arguments, Contract, Encoding
+from minisparse.oracle.contracts.contract import Arguments, Encoding
+from minisparse.oracle.contracts.product import product
 from minisparse.oracle.problem import Problem
 
 _N, _M = 2, 4
@@ -46,4 +47,9 @@ def _decode(arguments: Mapping[str, Any]) -> Triplets:
     return Triplets(row.ravel(), col.ravel(), values.ravel(), arguments["shape"])
 
 
-SPMM_NM = Contract("spmm_nm", SPMM, Encoding(_encode, _decode, values="values"))
+SPMM_NM = product(
+    "spmm_nm",
+    SPMM,
+    Encoding(_encode, _decode, values="values"),
+    "(values, positions, shape, b) -> c",
+)

@@ -1,4 +1,4 @@
-"""The command line: ``minisparse run``, ``minisparse step``, ``minisparse bench``.
+"""The command line: ``minisparse run``, ``step``, ``bisect``, ``bench`` and the oracle's verbs.
 
 A mistake of the caller's is one line on standard error and exit status 2; ``--debug`` shows the
 traceback too. A mistake of ours is a traceback and exit status 1.
@@ -66,6 +66,12 @@ def _parser() -> argparse.ArgumentParser:
         "--break", dest="breaks", action="append", default=[], metavar="NODE|OP", help="stop there"
     )
     step.set_defaults(verb=_step)
+    bisect = commands.add_parser(
+        "bisect", help="find the first pass after which the values differ, or the wrong node"
+    )
+    _add_common(bisect)
+    bisect.add_argument("--batch", type=_positive, default=4, help="how many inputs (default 4)")
+    bisect.set_defaults(verb=_bisect)
     add_benches(commands.add_parser("bench", help="time what is there against its peers"))
     return parser
 
@@ -101,6 +107,19 @@ def _run(options: argparse.Namespace) -> int:
     report = run(options.model, options.input, options.target)
     sys.stdout.write(screen(report, palette_for(sys.stdout, os.environ)) + "\n")
     return 0 if report.oracle_passed and report.same_labels else 1
+
+
+def _bisect(options: argparse.Namespace) -> int:
+    from minisparse.api import compile
+    from minisparse.cli.models import find_inputs, find_model
+    from minisparse.debugger import bisect
+
+    graph = find_model(options.model)
+    inputs = find_inputs(graph, options.model, options.input)
+    plan = compile(graph, options.target, sizes=inputs.sizes(graph))
+    found = bisect(plan, inputs.first(options.batch).feeds)
+    sys.stdout.write(f"{found}\n")
+    return 0 if found.passed else 1
 
 
 def _step(options: argparse.Namespace) -> int:

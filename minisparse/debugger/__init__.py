@@ -6,6 +6,7 @@ All of it is plain Python that pdb can follow: no thread, no trace hook.
 from collections.abc import Mapping
 from typing import Any
 
+from minisparse.debugger.bisection import Bisection, bisect
 from minisparse.debugger.breakpoints import Breakpoint
 from minisparse.debugger.difference import Difference
 from minisparse.debugger.element import Element, Term
@@ -17,6 +18,7 @@ from minisparse.debugger.views import NodeView, Why
 from minisparse.dispatch import Plan
 
 __all__ = [
+    "Bisection",
     "Breakpoint",
     "Difference",
     "Element",
@@ -26,6 +28,7 @@ __all__ = [
     "Session",
     "Term",
     "Why",
+    "bisect",
     "debug",
     "step_through",
 ]

@@ -11,7 +11,6 @@
 # ---
 
 # %% [markdown]
-# %% [markdown]
 # # 2. One matrix, five formats
 #
 # A sparse matrix is stored without its zeros, and there is more than one way to write down what is
@@ -374,6 +373,22 @@ for name, t in timing.items():
 #
 # ## Now you
 #
-# Go back to `W`, and remove whole rows instead of single weights: `W[rng.random(M) < 0.9] = 0`.
-# Which format is now the smallest, and why? `print(ms.find_pattern(W))` tells whether you were
-# right.
+# Prune whole rows instead of single weights, at the same density as `W`, and weigh the formats
+# again. CSR and CSC neither lose nor gain: both store one index for each entry and one
+# pointer for each line. Dense blocks are another matter.
+#
+# **Question 8.** Nine of ten rows are zero, and the others are full. How many times the bytes of
+# the smallest BSR with square blocks of 2, 4, 8 or 16 does CSR take? (Blocks of rows that were
+# pruned one by one hold zeros.)
+
+# %%
+pruned = rng.standard_normal((512, 512)).astype("float32")
+pruned[rng.permutation(512)[:460]] = 0
+pattern = ms.find_pattern(pruned)
+for layout, weight in bytes_by_format(pattern, 4).items():
+    print(f"{layout!s:10} {weight / 1000:8.1f} kB")
+my_answer = None
+
+blocks = [stored_bytes(pattern, Layout("bsr", (b, b)), 4) for b in (2, 4, 8, 16)]
+answer = stored_bytes(pattern, "csr", 4) / min(blocks)
+print(Question(answer, "divide two of the figures above", 0.02).check(my_answer))

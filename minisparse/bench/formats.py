@@ -247,7 +247,14 @@ def _peer(A: Any, target: str) -> Callable[[], Any]:
 def report_text(machine: dict[str, str], figures: Sequence[Figure]) -> str:
     """Return the machine, a table of at most 80 columns, and what of the promises was kept."""
     head = wrap(", ".join(f"{name} {value}" for name, value in machine.items()))
-    return f"{head}\n\n{_table(figures)}\n\n{_summary(figures)}"
+    return f"{head}\n\n{_table(figures)}\n\n{wrap(_LEGEND)}\n\n{_summary(figures)}"
+
+
+_LEGEND = (
+    "ratio: ours over SciPy's, the median of rounds in turns; +-: half the distance between their "
+    f"quartiles; limit: the ratio that is aimed at; mem: peak memory over the result, at most "
+    f"{MEMORY_LIMIT:g} aimed at; !: missed."
+)
 
 
 def _table(figures: Sequence[Figure]) -> str:
@@ -259,7 +266,8 @@ def _table(figures: Sequence[Figure]) -> str:
             human_seconds(f.ours.median), human_seconds(f.peer.median) if f.peer else "-",
             "-" if f.ratio is None else f"{f.ratio:.2f}",
             "-" if f.spread is None else f"{f.spread:.0%}",
-            f"{f.limit:g}{'' if _kept(f) else '!'}" if f.limit else "-", f"{f.memory:.1f}",
+            f"{f.limit:g}{'' if _kept(f) else '!'}" if f.limit else "-",
+            f"{f.memory:.1f}{'!' if f.memory > MEMORY_LIMIT else ''}",
         )
         for f in figures
     ]  # fmt: skip

@@ -59,4 +59,4 @@ def _blas() -> str:
     build: Any = np.show_config(mode="dicts")
     name = build.get("Build Dependencies", {}).get("blas", {}).get("name", "unknown")
     threads = os.environ.get("OMP_NUM_THREADS") or os.environ.get("OPENBLAS_NUM_THREADS")
-    return f"{name}, {threads or 'all'} thread(s)"
+    return f"{name}, {threads or os.cpu_count()} thread(s)"

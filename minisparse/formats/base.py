@@ -21,6 +21,16 @@ if TYPE_CHECKING:
     from minisparse.formats.views import View
 
 
+_ELSEWHERE = {
+    "toarray": ".to_dense()", "todense": ".to_dense()", "A": ".to_dense()",
+    "tocsr": ".to('csr')", "tocsc": ".to('csc')", "tobsr": ".to('bsr', block=(4, 4))",
+    "transpose": ".T", "dot": " @ b", "multiply": " * B", "power": ".with_data(A.data**2)",
+    "getnnz": ".nnz", "nonzero": ".triplets()", "getrow": "[m]", "getcol": "[:, k]",
+    "conjugate": ".conj()",
+}  # fmt: skip
+"""Names of SciPy's, and what they are here."""
+
+
 class Matrix(Operations, Holder, ABC):
     """An immutable 2-D matrix in one storage format.
 
@@ -118,6 +128,11 @@ class Matrix(Operations, Holder, ABC):
     def nnz(self) -> int:
         """Number of stored values, explicit zeros and padding inside blocks included."""
         return int(self.data.size)
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions: 2."""
+        return 2
 
     @property
     def dtype(self) -> DType:
@@ -289,11 +304,23 @@ class Matrix(Operations, Holder, ABC):
 
         return card_of(self)
 
+    if not TYPE_CHECKING:  # to a type checker, every name would be there
+
+        def __getattr__(self, name: str) -> Any:
+            """Refuse a name that another library has, and say what it is here."""
+            hint = f"; write A{_ELSEWHERE[name]}" if name in _ELSEWHERE else ""
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{hint}")
+
     def __repr__(self) -> str:
         """Return one line: ``CSR(512x64 float32, 3277 stored, density 0.1, 28.3 kB)``."""
         m, k = self.shape
         layout = str(Layout(self.format, self.block)).removeprefix(self.format).strip()
         return (
             f"{type(self).__name__}({m}x{k} {f'{layout} ' if layout else ''}{self.dtype}, "
-            f"{self.nnz} stored, density {self.density:.3g}, {self.nbytes / 1000:.3g} kB)"
+            f"{self.nnz} stored, density {self.density:.3g}, {_size(self.nbytes)})"
         )
+
+
+def _size(count: int) -> str:
+    """Return bytes in kB, or MB where there are many."""
+    return f"{count / 1e3:.3g} kB" if count < 1e6 else f"{count / 1e6:.3g} MB"

@@ -175,6 +175,8 @@ def merge(entries: Compressed) -> Compressed:
 
 def group(major: Array, minor: Array, data: Array, majors: int) -> Compressed:
     """Compress entries in stored order within each major line, duplicates and all."""
+    if (major[1:] >= major[:-1]).all():
+        return Compressed(data, minor, starts_of_lines(major, majors))
     lines, order = sorted_keys(major, majors)
     return Compressed(data[order], minor[order], starts_of_lines(lines, majors))
 
@@ -203,7 +205,8 @@ def turn(entries: Compressed, minors: int) -> Compressed:
     if words is None:
         order = stable_order(minor, minors)
         return Compressed(data[order], expand(indptr)[order], starts)
-    turned_data, turned_major = np.empty_like(data), np.empty(len(data), indptr.dtype)
+    turned_data, turned_major = np.empty_like(data), np.empty_like(minor)
+    del entries, minor  # where nobody else holds them, their memory is free again
     # Small beside the result: lines in few bytes, and slots of a few words at a time.
     major = expand(indptr, np.min_scalar_type(len(indptr)))
     for part in chunks(len(data), 4):

@@ -22,6 +22,7 @@ from minisparse.formats.compressed import (
     turn,
 )
 from minisparse.formats.csr import CSR
+from minisparse.formats.dense import rows_of_dense
 from minisparse.formats.holder import Block
 from minisparse.formats.intake import as_integers, as_shape, as_values
 
@@ -148,9 +149,9 @@ class CSC(Matrix):
     @classmethod
     def _from_dense(cls, x: Array, block: Block) -> Self:
         if x.flags.f_contiguous:
-            return cls._trusted(x.shape, **CSR._from_dense(x.T, None).arrays)
+            return cls._trusted(x.shape, **rows_of_dense(x.T)._asdict())
         # Turning the entries around takes less time than turning a dense array around.
-        return cls._from_matrix(CSR._from_dense(x, None), None)
+        return cls._trusted(x.shape, **turn(rows_of_dense(x), x.shape[1])._asdict())
 
     @classmethod
     def _predicted_bytes(cls, pattern: "Pattern", block: Block, itemsize: int) -> int:

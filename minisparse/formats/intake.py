@@ -31,7 +31,9 @@ def as_shape(shape: Any, where: str) -> tuple[int, int]:
     except TypeError:
         found = ()
     if len(found) != 2 or not all(0 <= d <= _LARGEST for d in found):
-        raise FormatError(f"{where}: shape is {shape!r}: it must be two integers of at least 0")
+        raise FormatError(
+            f"{where}: shape is {shape!r}: it must be two integers from 0 to 2**63 - 1"
+        )
     return found[0], found[1]
 
 

@@ -135,11 +135,13 @@ class Operations:
     # -- cell by cell ----------------------------------------------------------------------------
 
     def __neg__(self: Any) -> "Matrix":
+        """Return ``-A``, the stored positions kept."""
         from minisparse.formats.structure.arithmetic import negative
 
         return negative(self)
 
     def __abs__(self: Any) -> "Matrix":
+        """Return the absolute values, duplicates summed first."""
         from minisparse.formats.structure.arithmetic import absolute
 
         return absolute(self)
@@ -151,45 +153,59 @@ class Operations:
         return conjugate(self)
 
     def __add__(self, other: Any) -> Any:
+        """Return the sums, cell by cell; cells that cancel stay stored."""
         return _combine(self, other, np.add)
 
     def __radd__(self, other: Any) -> Any:
+        """Return ``other + A``."""
         return _combine(self, other, np.add, swapped=True)
 
     def __sub__(self, other: Any) -> Any:
+        """Return the differences, cell by cell; cells that cancel stay stored."""
         return _combine(self, other, np.subtract)
 
     def __rsub__(self, other: Any) -> Any:
+        """Return ``other - A``."""
         return _combine(self, other, np.subtract, swapped=True)
 
     def __mul__(self, other: Any) -> Any:
+        """Return the products, cell by cell, with a matrix of its shape or a number."""
         return _combine(self, other, np.multiply)
 
     def __rmul__(self, other: Any) -> Any:
+        """Return ``other * A``."""
         return _combine(self, other, np.multiply, swapped=True)
 
     def __truediv__(self, other: Any) -> Any:
+        """Return A over a number; a cell that is not stored stays so, ``A / 0`` included."""
         return _combine(self, other, np.true_divide)
 
     def __rtruediv__(self, other: Any) -> Any:
+        """Refuse: every cell that is not stored would divide by zero."""
         return _combine(self, other, np.true_divide, swapped=True)
 
     def __eq__(self, other: object) -> Any:
+        """Return where A equals a number but 0; for two matrices see :func:`.equal`."""
         return _compare(self, other, np.equal)
 
     def __ne__(self, other: object) -> Any:
+        """Return where the cells of A and B differ, or those of A from 0; ``.nnz`` counts them."""
         return _compare(self, other, np.not_equal)
 
     def __lt__(self, other: Any) -> Any:
+        """Return where A is less, as a bool matrix that stores what is True."""
         return _compare(self, other, np.less)
 
     def __le__(self, other: Any) -> Any:
+        """Return where A is less or equal, in the same way."""
         return _compare(self, other, np.less_equal)
 
     def __gt__(self, other: Any) -> Any:
+        """Return where A is greater, as a bool matrix that stores what is True."""
         return _compare(self, other, np.greater)
 
     def __ge__(self, other: Any) -> Any:
+        """Return where A is greater or equal, in the same way."""
         return _compare(self, other, np.greater_equal)
 
     __hash__ = object.__hash__  # by identity: a matrix may be a key although == compares cells

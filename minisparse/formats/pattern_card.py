@@ -1,6 +1,7 @@
 """The card of a pattern, and what the matrix would weigh in each format."""
 
 from minisparse.core.dtypes import Array
+from minisparse.core.errors import UsageError
 from minisparse.core.tensor_type import DENSE, Layout
 from minisparse.formats.pattern import Pattern, stored_bytes
 from minisparse.show import (
@@ -45,6 +46,11 @@ def bytes_by_format(pattern: Pattern, itemsize: int) -> dict[Layout, int]:
     nm 4:16 320
     bsr 2x2 356
     """
+    if not isinstance(pattern, Pattern):
+        raise UsageError(
+            f"bytes_by_format: pattern is a {type(pattern).__name__}: write "
+            f"bytes_by_format(find_pattern(A), itemsize)"
+        )
     weights = {layout: stored_bytes(pattern, layout, itemsize) for layout in _layouts(pattern)}
     return dict(sorted(weights.items(), key=lambda item: item[1]))
 

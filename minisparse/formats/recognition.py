@@ -57,6 +57,8 @@ def find_pattern(x: Any, *, rectangles: Sizes = ()) -> Pattern:
         row, col, data, shape = x.canonical().triplets()
         there = data != 0
         return _of_positions(row[there], col[there], shape, rectangles)
+    if hasattr(x, "tocoo"):
+        raise UsageError("find_pattern: x is sparse, but not minisparse's; use from_scipy first")
     if (found := as_array(x, "find_pattern: x")).ndim != 2:
         raise ShapeError(f"find_pattern: x has shape {found.shape}: it must be a matrix [M, K]")
     values = as_values(found, 2, "find_pattern: x")

@@ -125,6 +125,7 @@ class Route:
             (f"{s.source} -> {s.target}", s.function, str(s.passes), self._bytes(s.read),
              self._bytes(s.written))
             for s in self.steps
+            if s.passes or s.read or s.written  # others only hand arrays on
         ]  # fmt: skip
         total = (
             "",

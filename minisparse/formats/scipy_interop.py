@@ -45,16 +45,19 @@ def from_scipy(s: Any) -> Matrix:
         raise ShapeError(f"from_scipy: shape is {s.shape}: it must be a matrix (M, K)")
     if format == "coo":
         return COO(s.data.copy(), s.row.copy(), s.col.copy(), s.shape)
-    kept = (
-        int(s.indptr[-1]) if len(s.indptr) else 0
-    )  # SciPy's arrays may be longer than what they hold
+    # SciPy's arrays may be longer than what they hold.
+    kept = int(s.indptr[-1]) if len(s.indptr) else 0
     arrays = s.data[:kept].copy(), s.indices[:kept].copy(), s.indptr.copy()
     compressed: dict[str, type[CSR | CSC | BSR]] = {"csr": CSR, "csc": CSC, "bsr": BSR}
     return compressed[format](*arrays, s.shape)
 
 
 def to_scipy(A: Matrix) -> Any:
-    """Return a copy as a SciPy sparse array of the same format; ``A.to_scipy()``."""
+    """Return a copy as a SciPy sparse array of the same format; ``A.to_scipy()``.
+
+    A is checked first: SciPy does not look at what it is given.
+    """
+    A.check()
     sparse = require("scipy.sparse", "peers", f"{type(A).__name__}.to_scipy")
     constructor = getattr(sparse, f"{A.format}_array", None)
     if constructor is None:

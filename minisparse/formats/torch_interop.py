@@ -93,6 +93,7 @@ def to_torch(A: Matrix, *, columns: bool = False) -> Any:
     ShapeError
         If there are too many cells for PyTorch, which counts them in 64 bits.
     """
+    A.check()  # PyTorch does not look at what it is given
     torch = require("torch", "torch", f"{type(A).__name__}.to_torch")
     if columns and A.format != "bsr":
         raise UnsupportedOpError(f"to_torch: columns=True is for 'bsr', but A is {A.format!r}")

@@ -1,6 +1,7 @@
 """A question to a reader of a tutorial, whose answer is checked by code."""
 
 from dataclasses import dataclass
+from numbers import Real
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class Question:
     >>> q = Question(answer=12, hint="count the stored entries, not the elements")
     >>> print(q.check(None))
     not answered yet: replace None by your number
+    >>> print(q.check("twelve"))
+    write a number, not 'twelve'
     >>> print(q.check(12))
     right
     >>> print(q.check(100))
@@ -35,5 +38,7 @@ class Question:
         """Say whether an answer is right."""
         if given is None:
             return "not answered yet: replace None by your number"
+        if not isinstance(given, Real):
+            return f"write a number, not {given!r}"
         error = abs(given - self.answer)
         return "right" if error <= self.tolerance * abs(self.answer) else f"not quite: {self.hint}"

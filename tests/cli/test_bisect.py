@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minisparse.cli import main
-from minisparse.oracle import plan_check
+from minisparse.oracle import plan_check, verdict
 
 
 def test_a_shipped_model_is_cleared(capsys: pytest.CaptureFixture[str]) -> None:
@@ -18,7 +18,7 @@ def test_a_shipped_model_is_cleared(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_wrong_node_is_named_and_is_status_1(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = plan_check.judge
+    honest = verdict.judge
 
     def judge_half(got, truth, part=None):  # type: ignore[no-untyped-def]
         return honest(np.asarray(got) * got.dtype.type(0.5), truth, part)

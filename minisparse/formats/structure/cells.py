@@ -49,7 +49,7 @@ def mapped(A: Matrix, function: Callable[[Array], Array], where: str) -> Matrix:
 
 
 class Paired(NamedTuple):
-    """The cells that A or B stores, sorted, with the values of both; 0 where one stores none."""
+    """The cells that A or B stores, each once, with the values of both; 0 where one stores none."""
 
     row: Array
     col: Array
@@ -72,6 +72,8 @@ def paired(A: Matrix, B: Matrix, where: str) -> Paired:
             f"shapes must be equal"
         )
     left, right = A.canonical().triplets(), B.canonical().triplets()
+    if np.array_equal(left.row, right.row) and np.array_equal(left.col, right.col):
+        return Paired(left.row, left.col, left.data, right.data, np.ones(len(left.row), bool))
     row = np.concatenate([left.row, right.row])
     col = np.concatenate([left.col, right.col])
     order = lexical_order(row, col, A.shape)

@@ -2,7 +2,7 @@
 
 Two cells that are not stored are both zero. A comparison that is true of them, such as ``==``
 between matrices or ``A < 1``, would be true nearly everywhere: it is refused, and its opposite is
-what to ask for. So the answer is a bool matrix, false where nothing is stored.
+what to ask for. So the answer is a bool matrix that stores where it is true, and nothing else.
 """
 
 from typing import Any
@@ -13,8 +13,9 @@ from minisparse.core.dtypes import Array
 from minisparse.core.errors import DTypeError, UnsupportedOpError, UsageError
 from minisparse.core.triplets import Triplets
 from minisparse.formats.base import Matrix
+from minisparse.formats.bsr import BSR
 from minisparse.formats.structure.cells import as_scalar, distinct, is_array, mapped, paired
-from minisparse.formats.structure.results import common_dtype, like_both
+from minisparse.formats.structure.results import common_dtype, holds_every_pattern, like_both
 
 _SYMBOLS: dict[np.ufunc, str] = {
     np.equal: "==", np.not_equal: "!=", np.less: "<",
@@ -41,8 +42,9 @@ def compare(A: Matrix, other: Any, function: np.ufunc) -> Any:
     Returns
     -------
     Matrix
-        Of dtype bool, False where nothing is stored. It stores what the operands store, False
-        too; ``eliminate_zeros()`` drops that. ``NotImplemented`` for other things.
+        Of dtype bool. It stores what is True, so that ``(A != B).nnz`` counts the differences;
+        BSR whole blocks with something True, n:m comes in CSR. ``NotImplemented`` for other
+        things.
 
     Raises
     ------
@@ -64,7 +66,7 @@ def compare(A: Matrix, other: Any, function: np.ufunc) -> Any:
         where = f"A {symbol} {scalar}"
         _check_order(function, where, A.dtype.kind, np.asarray(scalar).dtype.kind)
         _check_sparse(_of_zeros(function, A, scalar, where), symbol, str(scalar))
-        return mapped(distinct(A), lambda data: function(data, scalar), where)
+        return _only_true(mapped(distinct(A), lambda data: function(data, scalar), where))
     if isinstance(other, Matrix):
         where = f"A {symbol} B"
         _check_order(function, where, A.dtype.kind, other.dtype.kind)
@@ -73,6 +75,7 @@ def compare(A: Matrix, other: Any, function: np.ufunc) -> Any:
         row, col, a, b, _ = paired(A, other, where)
         with np.errstate(all="ignore"):  # NaN is a value here, not an accident
             data = function(a, b)
+        row, col, data = row[data], col[data], data[data]
         return like_both(A, other, Triplets(row, col, data, A.shape))
     if is_array(other):
         raise UnsupportedOpError(
@@ -80,6 +83,10 @@ def compare(A: Matrix, other: Any, function: np.ufunc) -> Any:
             f"A.to_dense() {symbol} b, or make b a matrix by from_dense or from_scipy"
         )
     return NotImplemented
+
+
+def _only_true(A: Matrix) -> Matrix:
+    return (A if isinstance(A, BSR) or holds_every_pattern(A) else A.to("csr")).eliminate_zeros()
 
 
 def equal(A: Matrix, B: Matrix, *, equal_nan: bool = False) -> bool:

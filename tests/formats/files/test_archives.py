@@ -338,3 +338,12 @@ def test_other_compressions_are_not_unpacked(tmp_path: Path) -> None:
         archive.writestr("format.npy", b"\0" * 100)
     with pytest.raises(FormatError, match=r"'format\.npy' has compression type 14"):
         load_npz(tmp_path / "a.npz")
+
+
+def test_the_specifications_other_name_of_coo(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    save_binsparse(path, from_dense(np.array([[0, 5], [6, 0]]), "coo"))
+    arrays = read_npz(path)
+    text = arrays["binsparse"].item().replace(b'"COO"', b'"COOR"')
+    np.savez(path, **{**arrays, "binsparse": np.array(text)})
+    assert load_binsparse(path).to_dense().tolist() == [[0, 5], [6, 0]]

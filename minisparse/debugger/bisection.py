@@ -17,7 +17,7 @@ from minisparse.core.errors import UsageError
 from minisparse.dispatch import Plan
 from minisparse.dispatch.planner import make_plan
 from minisparse.graph import Graph
-from minisparse.oracle import NodeJudgement, run_exact, verify_nodes
+from minisparse.oracle import NodeJudgement, distances, run_exact, verify_nodes
 from minisparse.oracle.bounds import unit_roundoff
 from minisparse.oracle.verdict import FAIL
 from minisparse.runtime.trace import trace
@@ -165,12 +165,12 @@ def _stage(
     partial = make_plan(plan.source, graph, plan.target)
     run = trace(partial, feeds)
     judgements = verify_nodes(graph, run.values, columns=columns)
-    outputs = {shown: run.values[value] for shown, value in graph.outputs.items()}
+    outputs = {shown: np.asarray(run.values[value]) for shown, value in graph.outputs.items()}
     return Stage(
         name,
         len(graph.nodes),
-        _difference(run_exact(graph, feeds), exact),
-        _difference({n: np.asarray(x) for n, x in outputs.items()}, exact),
+        _worst(distances(run_exact(graph, feeds), exact)),
+        _worst(distances(outputs, exact)),
         tuple(judgements),
     )
 
@@ -181,15 +181,5 @@ def _default(outputs: Mapping[str, Array]) -> float:
     return max((unit_roundoff(dtype) ** 0.5 for dtype in floats), default=0.0)
 
 
-def _difference(outputs: Mapping[str, Array], exact: Mapping[str, Array]) -> float:
-    """Return the largest difference over the largest exact output; inf where only one is finite."""
-    worst = 0.0
-    for name, wanted in exact.items():
-        got, wide = outputs[name].astype(np.complex128), wanted.astype(np.complex128)
-        finite = np.isfinite(wide)
-        if not np.array_equal(finite, np.isfinite(got)):
-            return float("inf")
-        size = np.abs(wide[finite]).max(initial=0.0)
-        error = np.abs(got[finite] - wide[finite]).max(initial=0.0)
-        worst = max(worst, error / size if size else error)
-    return float(worst)
+def _worst(found: Mapping[str, float]) -> float:
+    return max(found.values(), default=0.0)

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import UsageError
 from minisparse.dispatch import Explanation, Plan
 from minisparse.dispatch.explanation import explain
-from minisparse.oracle import NodeJudgement, verify_nodes
+from minisparse.oracle import NodeJudgement, distances, run_exact, verify_nodes
 from minisparse.runtime.interpreter import run
 from minisparse.runtime.trace import Trace, trace
 from minisparse.show import card, table, table_text
@@ -66,6 +68,15 @@ class Executable(Plan):
             How many items of the batch are judged.
         """
         return verify_nodes(self.graph, self.trace(feeds).values, columns=columns)
+
+    def verify_outputs(self, feeds: Mapping[str, Any]) -> dict[str, float]:
+        """Run the plan, and the graph it was made of exactly; return how far the outputs are apart.
+
+        Differences are relative to the largest element of each exact output; exact runs are slow,
+        so give a few items of the batch.
+        """
+        given = {name: np.asarray(x) for name, x in feeds.items()}
+        return distances(self.run(given), run_exact(self.source, given))
 
     def __repr__(self) -> str:
         """Return one line: model, target, number of steps."""

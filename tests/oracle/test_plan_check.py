@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pytest
 
+import minisparse as ms
 from minisparse import examples
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import UsageError
 from minisparse.formats import Matrix
 from minisparse.graph import Graph, GraphBuilder, load
-from minisparse.oracle import run_exact, verify_nodes
+from minisparse.oracle import distances, run_exact, verify_nodes
 from tests.networks import NETWORKS, feeds_for, meaning
 
 
@@ -153,3 +154,16 @@ def test_shipped_models_have_the_same_labels_by_exact_arithmetic(name: str) -> N
     assert [j.verdict for j in verify_nodes(graph, values, columns=16)] == ["PASS"] * len(
         graph.nodes
     )
+
+
+def test_end_to_end() -> None:
+    graph = load(examples.model_path("digits_mlp"))
+    (given,) = graph.inputs
+    x = examples.test_set()[0][:3]
+    plan = ms.compile(graph)
+    (name,) = graph.outputs
+    assert 0 < plan.verify_outputs({given: x})[name] < 1e-6
+    y = plan.run({given: x})
+    exact = run_exact(graph, {given: x})
+    assert distances({name: y[name] * np.float32(1.5)}, exact)[name] == pytest.approx(0.5, 1e-3)
+    assert distances({name: y[name] + np.float32(np.inf)}, exact)[name] == np.inf

@@ -345,5 +345,5 @@ def test_the_specifications_other_name_of_coo(tmp_path: Path) -> None:
     save_binsparse(path, from_dense(np.array([[0, 5], [6, 0]]), "coo"))
     arrays = read_npz(path)
     text = arrays["binsparse"].item().replace(b'"COO"', b'"COOR"')
-    np.savez(path, **{**arrays, "binsparse": np.array(text)})
+    write_npz(path, {**arrays, "binsparse": np.array(text)})
     assert load_binsparse(path).to_dense().tolist() == [[0, 5], [6, 0]]

@@ -100,3 +100,31 @@ def test_npy(tmp_path: Path) -> None:
     (tmp_path / "b.npy").write_bytes(b"not an array")
     with pytest.raises(ModelFileError, match="not a readable"):
         npz.read_npy(tmp_path / "b.npy")
+
+
+def _one_member(folder: Path, content: bytes) -> Path:
+    with zipfile.ZipFile(folder / "x.npz", "w") as archive:
+        archive.writestr("a.npy", content)
+    return folder / "x.npz"
+
+
+def test_more_than_the_header_says_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="but 24 bytes follow"):
+        npz.read_npz(_one_member(tmp_path, _member("(2,)", b"\0" * 24)))
+
+
+def test_a_long_header_is_refused_unread(tmp_path: Path) -> None:
+    head = b"\x93NUMPY\x02\x00" + (2**31).to_bytes(4, "little")
+    with pytest.raises(ModelFileError, match="header says that it has 2147483648 bytes, above"):
+        npz.read_npz(_one_member(tmp_path, head + b" " * 100))
+
+
+def test_bools_are_0_or_1(tmp_path: Path) -> None:
+    content = _member("(2,)", b"\1\2").replace(b"'<f8'", b"'|b1'")
+    with pytest.raises(ModelFileError, match="bools that are neither 0 nor 1"):
+        npz.read_npz(_one_member(tmp_path, content))
+
+
+def test_arrays_cannot_be_written_to(tmp_path: Path) -> None:
+    npz.write_npz(tmp_path / "x.npz", {"a": np.zeros(3)})
+    assert not npz.read_npz(tmp_path / "x.npz")["a"].flags.writeable

@@ -145,6 +145,22 @@ def test_what_from_torch_refuses(torch: Any) -> None:
         from_torch(wrong)
 
 
+def test_conjugates_and_negatives_that_torch_has_not_computed_yet(torch: Any) -> None:
+    x = torch.tensor([[0, 1 + 2j], [3j, 0]])
+    index = x.to_sparse().coalesce().indices()
+    values = x.to_sparse().coalesce().values()
+    late = torch.sparse_coo_tensor(index, values.conj(), (2, 2), check_invariants=True)
+    assert from_torch(late).to_dense().tolist() == [[0, 1 - 2j], [-3j, 0]]
+    rows = torch.sparse_csr_tensor(
+        torch.tensor([0, 1, 2]),
+        torch.tensor([1, 0]),
+        values.conj().imag,
+        (2, 2),
+        check_invariants=True,
+    )
+    assert from_torch(rows).to_dense().tolist() == [[0, -2], [-3, 0]]
+
+
 def test_too_many_cells_for_torch(torch: Any) -> None:
     with pytest.raises(ShapeError, match=r"at most 2\*\*63 - 1 cells"):
         COO([1.0], [2**40], [0], (2**62, 4)).to_torch()
@@ -272,3 +288,18 @@ def test_a_safetensors_file_written_by_its_own_library(tmp_path: Path) -> None:
         assert isinstance(read, np.ndarray)
         np.testing.assert_array_equal(read, array)
         assert read.dtype == array.dtype
+
+
+def test_safetensors_bools_are_0_or_1_and_arrays_are_read_only(tmp_path: Path) -> None:
+    def write(data: bytes) -> Path:
+        header = json.dumps({"a": {"dtype": "BOOL", "shape": [2], "data_offsets": [0, 2]}}).encode()
+        path = tmp_path / "x.safetensors"
+        path.write_bytes(len(header).to_bytes(8, "little") + header + data)
+        return path
+
+    found = read_safetensors(write(b"\1\0"))["a"]
+    assert isinstance(found, np.ndarray)
+    assert found.tolist() == [True, False]
+    assert not found.flags.writeable
+    with pytest.raises(FormatError, match="'a' holds bools that are neither 0 nor 1"):
+        read_safetensors(write(b"\1\2"))

@@ -12,6 +12,9 @@ from collections.abc import Sequence
 
 from minisparse import __version__
 from minisparse.bench.command import add_benches
+from minisparse.cli.campaign import add_campaign
+from minisparse.cli.check import add_checks
+from minisparse.cli.vectors import add_replay, add_vectors
 from minisparse.core.errors import MinisparseError
 
 
@@ -72,6 +75,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_common(bisect)
     bisect.add_argument("--batch", type=_positive, default=4, help="how many inputs (default 4)")
     bisect.set_defaults(verb=_bisect)
+    add_campaign(commands.add_parser("campaign", help="check a function on many cores, resumably"))
+    add_vectors(commands.add_parser("vectors", help="write test vectors for other languages"))
+    add_replay(commands.add_parser("replay", help="show a test vector, and try a function on it"))
+    add_checks(commands)
     add_benches(commands.add_parser("bench", help="time what is there against its peers"))
     return parser
 

@@ -3,6 +3,8 @@
 It knows what ops mean, and nothing of how minisparse computes them: kernels are never imported.
 """
 
+from types import ModuleType
+
 from minisparse.oracle.check import check
 from minisparse.oracle.end_to_end import distances
 from minisparse.oracle.exact import exact
@@ -32,3 +34,12 @@ __all__ = [
     "run_exact",
     "verify_nodes",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Import ``strategies`` when it is first asked for: it needs the package hypothesis."""
+    if name == "strategies":
+        import importlib
+
+        return importlib.import_module("minisparse.oracle.strategies")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -71,6 +71,7 @@ def repeat_entries(problem: Problem, numbers: Array, label: str) -> Problem:
 def _empty_lines(rng: Rng) -> Iterator[Problem]:
     full = sparse_problem(rng, "", (12, 11), 0.6)
     row, col = full.a.row, full.a.col
+    yield repeat_entries(full, rng.permutation(len(row))[: len(row) // 4], "unsorted, rows empty")
     for label, keep in (
         ("first row empty", row > 0),
         ("last row empty", row < 11),
@@ -122,6 +123,9 @@ def _special_values(rng: Rng) -> Iterator[Problem]:
         yield replace(with_data(plain, zeros, f"explicit zeros beside {value}"), b=hit)
         stored = np.where(some, value, data).astype(data.dtype)
         yield with_data(plain, stored, f"{value} stored")
+        nothing = np.zeros_like(b)
+        nothing[::2, 0] = b[::2, 0]
+        yield replace(with_data(plain, stored, f"{value} stored beside zeros of b"), b=nothing)
     both = b.copy()
     both[::2, 0], both[1::2, 0], both[0, 1] = np.inf, -np.inf, np.nan
     yield replace(plain, b=both, label="inf, -inf and NaN in one column")
@@ -137,6 +141,8 @@ def _layouts(rng: Rng) -> Iterator[Problem]:
             yield replace(problem, layout=layout)
     square = sparse_problem(rng, "everything square", (6, 6), 0.5, columns=6)
     yield square
+    one = Triplets(np.arange(6), np.arange(6), np.ones(6, "float32"), (6, 6))
+    yield replace(square, a=one, label="the identity")
     yield replace(square, layout="F", label="everything square, layout: F")
 
 
@@ -175,7 +181,19 @@ def _sizes(rng: Rng) -> Iterator[Problem]:
         ("wide", (3, 200), 0.2, 4),
         ("tall", (200, 3), 0.4, 4),
         ("b wider than 256", (5, 6), 0.5, 257),
+        ("b wider than 1024", (2, 3), 0.7, 1030),
         ("very sparse", (90, 80), 0.005, 3),
+    ):
+        yield sparse_problem(rng, label, shape, density, columns)
+
+
+def large_problems(rng: Rng) -> Iterator[Problem]:
+    """Yield the few that are so large that one does not write them down: counters overflow."""
+    for label, shape, density, columns in (
+        ("more rows than 1024", (1030, 3), 0.4, 2),
+        ("more entries than 4096", (70, 66), 0.95, 2),
+        ("columns beyond 16 bits", (3, 66_000), 0.0005, 1),
+        ("rows beyond 16 bits", (66_000, 3), 0.0005, 1),
     ):
         yield sparse_problem(rng, label, shape, density, columns)
 
@@ -197,6 +215,8 @@ def _index_dtypes(rng: Rng) -> Iterator[Problem]:
     yield replace(narrow, index_dtypes=("int8", "int8"))
     bytes_ = sparse_problem(rng, "row times columns overflows uint8", (40, 200), 0.02)
     yield replace(bytes_, index_dtypes=("int32", "uint8"))
+    counts = sparse_problem(rng, "more entries than indices can count", (50, 8), 0.8)
+    yield replace(counts, index_dtypes=("int16", "int8"))
     short = sparse_problem(rng, "row times columns overflows int16", (250, 250), 0.004)
     yield replace(short, index_dtypes=("int16", "int16"))
 
@@ -217,6 +237,10 @@ def _roundings(rng: Rng) -> Iterator[Problem]:
         large = sparse_problem(rng, f"{dtype}: near the largest", (6, 1), 1.0, dtype=dtype)
         most = np.finfo(dtype).max * np.array([1, -1, 0.5, -0.5, 0.9, 0.7])
         yield replace(with_data(large, most.astype(dtype)), b=np.sign(large.b))
+
+    half = sparse_problem(rng, "float16: sums beyond the largest", (4, 6), 1.0, dtype="float16")
+    terms = np.tile([60_000, 60_000, -60_000, -30_000, 10, 1], 4).astype("float16")
+    yield replace(with_data(half, terms), b=np.ones_like(half.b))
 
 
 def _cancelling(rng: Rng, dtype: Any) -> Problem:

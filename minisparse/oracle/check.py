@@ -10,14 +10,19 @@ import numpy as np
 
 from minisparse.core.errors import UsageError
 from minisparse.oracle.attempt import Attempt, Implementation, attempt
-from minisparse.oracle.cases import hard_problems
+from minisparse.oracle.cases import hard_problems, large_problems
 from minisparse.oracle.contracts import Contract, find_contract
-from minisparse.oracle.problem import Problem
+from minisparse.oracle.findings import smallest_failure
+from minisparse.oracle.narrowed import narrowed
+from minisparse.oracle.pair_cases import pair_problems
+from minisparse.oracle.problem import Problem, describe
 from minisparse.oracle.profile import Profile, find_profile
 from minisparse.oracle.random_cases import random_problem
 from minisparse.oracle.report import Failure, Report
-from minisparse.oracle.shrink import shrink
+from minisparse.oracle.special_cases import huge_problems, special_problems
 from minisparse.oracle.verdict import UNSUPPORTED, VACUOUS
+
+__all__ = ["check", "describe", "problems"]
 
 _MOST_CAUSES = 8
 """Failures that are shrunk; the others are counted with the one that they resemble."""
@@ -29,6 +34,7 @@ def check(
     examples: int = 500,
     seed: int = 0,
     profile: str | Profile | None = None,
+    hypothesis_examples: int = 0,
 ) -> Report:
     """Try an implementation on hard inputs, and judge it against exact answers.
 
@@ -43,8 +49,9 @@ def check(
         How many inputs to try: first those that are known to be hard, then random ones.
     seed : int
         The inputs are the same whenever seed and versions are.
-    profile : {"default", "ieee"}, optional
-        ``"ieee"`` wants implicit zeros computed with, as in the dense matrix.
+    profile : str or Profile, optional
+        What is left to ``fn``: the name of a preset, such as ``"ieee"``, which wants implicit zeros
+        computed with as in the dense matrix, or a file's that ends in ``.toml``.
 
     Returns
     -------
@@ -58,6 +65,8 @@ def check(
     ------
     UsageError
         If there is no such op or profile, or ``examples`` is less than 1.
+    MissingExtraError
+        If ``hypothesis_examples`` is not 0, and hypothesis is not installed.
 
     Examples
     --------
@@ -71,7 +80,8 @@ def check(
     >>> report.passed, report.failures[0].inputs["shape"]
     (False, (1, 2))
     """
-    contract, meaning = find_contract(op), find_profile(profile)
+    meaning = find_profile(profile)
+    contract = narrowed(find_contract(op), meaning)
     if examples < 1:
         raise UsageError(f"check: examples is {examples}; it must be at least 1")
     tally = _Tally(fn, contract, meaning)
@@ -80,6 +90,12 @@ def check(
         warnings.simplefilter("ignore")
         for problem in itertools.islice(problems(contract, seed), examples):
             tally.add(problem, attempt(fn, contract, problem, meaning))
+        if hypothesis_examples:
+            # Imported here, because it needs a package that most callers do without.
+            from minisparse.oracle.search import search
+
+            for problem, found in search(fn, contract, meaning, hypothesis_examples, seed):
+                tally.add(problem, found)
         failures = tally.causes()
     return Report(
         op,
@@ -92,14 +108,23 @@ def check(
         dict(tally.unsupported),
         seed,
         meaning.name,
+        tally.first_failure,
     )
 
 
 def problems(contract: Contract, seed: int) -> Iterator[Problem]:
     """Yield the inputs of a contract without end: those known to be hard, then random ones."""
-    hard = hard_problems(np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    hard = itertools.chain(
+        special_problems(contract.name, rng),
+        hard_problems(rng),
+        huge_problems(contract.name, rng),
+        large_problems(rng),
+    )
     drawn = (random_problem(seed, number) for number in itertools.count())
-    return filter(contract.accepts, itertools.chain(hard, drawn))
+    # A pair and a random one in turn, as long as there are pairs.
+    turns = itertools.chain.from_iterable(zip(pair_problems(rng), drawn, strict=False))
+    return filter(contract.accepts, itertools.chain(hard, turns, drawn))
 
 
 @dataclass
@@ -112,6 +137,7 @@ class _Tally:
     examples: int = 0
     vacuous: int = 0
     worst: float = 0.0
+    first_failure: int | None = None
     notes: Counter[str] = field(default_factory=Counter)
     unsupported: Counter[str] = field(default_factory=Counter)
     failed: dict[str, list[Problem]] = field(default_factory=dict)
@@ -123,6 +149,7 @@ class _Tally:
             self.unsupported[found.judgement.message] += 1
             return
         if found.failed:
+            self.first_failure = self.first_failure or self.examples
             self.failed.setdefault(found.judgement.rule, []).append(problem)
             return
         self.vacuous += found.judgement.verdict == VACUOUS
@@ -135,36 +162,10 @@ class _Tally:
         found: dict[tuple[str, str], Failure] = {}
         for rule, failing in self.failed.items():
             for some in _spread(failing, max(1, _MOST_CAUSES // len(self.failed))):
-                failure = self._smallest(rule, some)
-                key = rule, failure.label
+                failure = smallest_failure(self.fn, self.contract, self.profile, rule, some)
+                key = rule, failure.guess or failure.label
                 found[key] = _merged(found[key], failure) if key in found else failure
         return tuple(sorted(found.values(), key=lambda failure: -failure.count))
-
-    def _smallest(self, rule: str, failing: Sequence[Problem]) -> Failure:
-        """Return the failure of the first of some problems, shrunk."""
-
-        def fails(problem: Problem) -> bool:
-            if not self.contract.accepts(problem):
-                return False
-            found = attempt(self.fn, self.contract, problem, self.profile)
-            return found.failed and found.judgement.rule == rule
-
-        small = shrink(failing[0], fails)
-        found = attempt(self.fn, self.contract, small, self.profile)
-        if not found.failed:  # it does not fail every time; show the input that failed once
-            small = failing[0]
-            found = attempt(self.fn, self.contract, small, self.profile)
-        return Failure(
-            found.inputs,
-            found.got,
-            found.expected,
-            rule,
-            describe(small),
-            found.judgement.error_over_bound,
-            found.judgement.message or "failed once, and not when tried again",
-            len(failing),
-            tuple(dict.fromkeys(problem.label for problem in failing))[:3],
-        )
 
 
 def _spread(failing: Sequence[Problem], groups: int) -> list[Sequence[Problem]]:
@@ -174,28 +175,7 @@ def _spread(failing: Sequence[Problem], groups: int) -> list[Sequence[Problem]]:
 
 
 def _merged(first: Failure, second: Failure) -> Failure:
+    """Return one failure for two of the same cause, with the smaller input."""
     seen = tuple(dict.fromkeys((*first.seen, *second.seen)))[:3]
-    return replace(first, count=first.count + second.count, seen=seen)
-
-
-def describe(problem: Problem) -> str:
-    """Say what is not plain about a problem: what a failure's smallest input still needs."""
-    a = problem.a
-    cells = a.row.astype(np.int64) * max(1, a.shape[1]) + a.col
-    by_row = cells[np.argsort(a.row, kind="stable")]
-    values = np.concatenate([a.data.ravel(), problem.b.ravel()])
-    found = {
-        "nothing stored": not len(cells),
-        "empty rows": 0 < len(np.unique(a.row)) < a.shape[0],
-        "unsorted": bool((by_row[1:] < by_row[:-1]).any()),
-        "duplicates": len(np.unique(cells)) < len(cells),
-        "explicit zeros": bool((a.data == 0).any()),
-        "NaN or infinities": not np.isfinite(values).all(),
-        f"layout {problem.layout}": problem.layout != "C",
-        f"indices {problem.index_dtypes}": problem.index_dtypes != ("int32", "int32"),
-        "a call before with other values": problem.earlier is not None,
-        f"dtype {a.data.dtype}": a.data.dtype != np.float32,
-        f"b of {problem.b.dtype}": problem.b.dtype != a.data.dtype,
-    }
-    notes = [note for note, holds in found.items() if holds]
-    return ", ".join(notes) or f"a plain {a.shape[0]}x{a.shape[1]} matrix"
+    smaller = min(first, second, key=lambda failure: failure.size)
+    return replace(smaller, count=first.count + second.count, seen=seen)

@@ -5,6 +5,7 @@ with in full. Nothing is taken from :mod:`minisparse.kernels`, nor from the ops'
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from minisparse.core.triplets import Triplets
 from minisparse.formats import Matrix
 from minisparse.ops import CONV, Op
 from minisparse.oracle import elementwise
+from minisparse.oracle.choices import meant, products, result_dtype
 from minisparse.oracle.products import add_implicit_zeros
 from minisparse.oracle.profile import DEFAULT, Profile
 from minisparse.oracle.sums import Sums, addend, exact_products
@@ -42,7 +44,7 @@ def exact(
     attrs : mapping, optional
         The op's attributes; those left out take their defaults.
     profile : Profile
-        What implicit zeros mean.
+        What is left to an implementation: what zeros and duplicates mean, and what may be lost.
 
     Raises
     ------
@@ -101,7 +103,7 @@ def _as_triplets(a: Operand, b: Array, profile: Profile) -> Triplets:
     if isinstance(a, np.ndarray):
         row, col = np.nonzero(a)
         return add_implicit_zeros(Triplets(row, col, a[row, col], a.shape), b)
-    entries = a.triplets() if isinstance(a, Matrix) else a
+    entries = meant(a.triplets() if isinstance(a, Matrix) else a, profile)
     return add_implicit_zeros(entries, b) if profile.implicit_zeros == "compute" else entries
 
 
@@ -111,7 +113,8 @@ def _dtype_of(x: Operand) -> np.dtype[Any]:
 
 def _spmm(operands: Sequence[Operand], attrs: Mapping[str, Any], profile: Profile) -> Sums:
     a, b = operands[0], _as_array(operands[1])
-    return exact_products(_as_triplets(a, b, profile), b, np.result_type(_dtype_of(a), b))
+    dtype = result_dtype(profile, _dtype_of(a), b.dtype)
+    return products(_as_triplets(a, b, profile), b, dtype, profile)
 
 
 def _spmv(operands: Sequence[Operand], attrs: Mapping[str, Any], profile: Profile) -> Sums:
@@ -126,13 +129,14 @@ def _gemm(operands: Sequence[Operand], attrs: Mapping[str, Any], profile: Profil
     b = b.T if attrs["transB"] else b
     dtype = np.result_type(a, b)
     if np.count_nonzero(a) * b.size <= np.count_nonzero(b) * a.size:
-        sums = exact_products(_as_triplets(a, b, profile), b, dtype)
+        sums = products(_as_triplets(a, b, profile), b, dtype, profile)
     else:
-        sums = exact_products(_as_triplets(b.T, a.T, profile), a.T, dtype).map(np.transpose)
-    sums = sums.scaled(_scale(attrs["alpha"], dtype))
+        sums = products(_as_triplets(b.T, a.T, profile), a.T, dtype, profile).map(np.transpose)
+    dtype = np.result_type(dtype, *c)
+    sums = sums.as_dtype(dtype).scaled(_scale(attrs["alpha"], dtype))
     if not c:
         return sums
-    return _plus(sums, _scaled(c[0], attrs["beta"], np.result_type(dtype, c[0])))
+    return _plus(sums, _scaled(c[0], attrs["beta"], dtype))
 
 
 def _scale(factor: float, dtype: np.dtype[Any]) -> float:
@@ -173,7 +177,7 @@ def _conv(operands: Sequence[Operand], attrs: Mapping[str, Any], profile: Profil
         mine = w
         if isinstance(w, np.ndarray):
             mine = w[g * some : (g + 1) * some].reshape(some, -1)
-        parts.append(exact_products(_as_triplets(mine, seen, profile), seen, dtype))
+        parts.append(products(_as_triplets(mine, seen, profile), seen, dtype, profile))
     sums = parts[0] if group == 1 else _stacked(parts)
     bias = [_as_array(o)[:, None] for o in operands[2:]]
     answer = _plus(sums, bias[0]) if bias else sums
@@ -184,8 +188,8 @@ def _conv(operands: Sequence[Operand], attrs: Mapping[str, Any], profile: Profil
 def _stacked(groups: Sequence[Sums]) -> Sums:
     """Return the rows of several groups of filters, one group after the other."""
     names = "hi lo residual magnitude terms slack whole".split()
-    rows = {n: np.concatenate([getattr(g, n) for g in groups]) for n in names}
-    return Sums(**rows, dtype=groups[0].dtype)
+    rows: dict[str, Any] = {n: np.concatenate([getattr(g, n) for g in groups]) for n in names}
+    return replace(groups[0], **rows)
 
 
 def _windows(
@@ -208,7 +212,7 @@ def _convert(operands: Sequence[Operand], attrs: Mapping[str, Any], profile: Pro
     (x,) = operands
     if isinstance(x, np.ndarray):
         return from_array(x.reshape(x.shape[0], int(np.prod(x.shape[1:], dtype=int))))
-    entries = x.triplets() if isinstance(x, Matrix) else x
+    entries = meant(x.triplets() if isinstance(x, Matrix) else x, profile)
     (m, k), dtype = entries.shape, entries.data.dtype
     cell = entries.row.astype(np.int64) * k + entries.col
     flat = Triplets(cell, np.zeros_like(cell), entries.data, (m * k, 1))

@@ -8,8 +8,10 @@ import numpy as np
 from minisparse.core.dtypes import Array
 from minisparse.core.triplets import Triplets
 
-Layout = Literal["C", "F", "strided", "backwards", "read-only", "A strided"]
-LAYOUTS: tuple[Layout, ...] = ("C", "F", "strided", "backwards", "read-only", "A strided")
+Layout = Literal["C", "F", "strided", "backwards", "sliced", "read-only", "A strided"]
+LAYOUTS: tuple[Layout, ...] = (
+    "C", "F", "strided", "backwards", "sliced", "read-only", "A strided",
+)  # fmt: skip
 """How arrays lie in memory; all but the last two speak of the dense operand."""
 
 
@@ -37,6 +39,9 @@ class Problem:
         Other values with which the same index arrays are used in a call before this one.
     in_place : bool
         Whether then the array of values is the same too, overwritten between the calls.
+    is_canonical : bool
+        Whether formats that make entries of their own, blocks and second matrices, should also
+        have them sorted and each cell once.
     """
 
     label: str
@@ -48,6 +53,7 @@ class Problem:
     block: tuple[int, int] = (2, 3)
     earlier: Array | None = None
     in_place: bool = field(default=False)
+    is_canonical: bool = False
 
     def with_entries(self, keep: Array) -> "Problem":
         """Return it with some of the stored entries: a mask, or their numbers in a new order."""
@@ -71,6 +77,10 @@ def arrange(x: Array, layout: Layout) -> Array:
         room = np.zeros([3 * n for n in x.shape], x.dtype)
         room[tuple(slice(None, None, 3) for _ in x.shape)] = x
         return room[tuple(slice(None, None, 3) for _ in x.shape)]
+    if layout == "sliced":  # as the middle of a larger array: rows apart, elements side by side
+        around = np.ones([n + 2 for n in x.shape], x.dtype)
+        around[tuple(slice(1, -1) for _ in x.shape)] = x
+        return around[tuple(slice(1, -1) for _ in x.shape)]
     if layout == "backwards":
         turn = tuple(slice(None, None, -1) for _ in x.shape)
         return np.ascontiguousarray(x[turn])[turn]
@@ -80,3 +90,26 @@ def arrange(x: Array, layout: Layout) -> Array:
 def fitting_index_dtype(wanted: str, largest: int) -> str:
     """Return ``wanted`` if it holds ``largest``, else int32."""
     return wanted if largest <= np.iinfo(wanted).max else "int32"
+
+
+def describe(problem: Problem) -> str:
+    """Say what is not plain about a problem: what a failure's smallest input still needs."""
+    a = problem.a
+    cells = a.row.astype(np.int64) * max(1, a.shape[1]) + a.col
+    by_row = cells[np.argsort(a.row, kind="stable")]
+    finite = bool(np.isfinite(a.data).all() and np.isfinite(problem.b).all())
+    found = {
+        "nothing stored": not len(cells),
+        "empty rows": 0 < len(np.unique(a.row)) < a.shape[0],
+        "unsorted": bool((by_row[1:] < by_row[:-1]).any()),
+        "duplicates": len(np.unique(cells)) < len(cells),
+        "explicit zeros": bool((a.data == 0).any()),
+        "NaN or infinities": not finite,
+        f"layout {problem.layout}": problem.layout != "C",
+        f"indices {problem.index_dtypes}": problem.index_dtypes != ("int32", "int32"),
+        "a call before with other values": problem.earlier is not None,
+        f"dtype {a.data.dtype}": a.data.dtype != np.float32,
+        f"b of {problem.b.dtype}": problem.b.dtype != a.data.dtype,
+    }
+    notes = [note for note, holds in found.items() if holds]
+    return ", ".join(notes) or f"a plain {a.shape[0]}x{a.shape[1]} matrix"

@@ -35,7 +35,8 @@ class ExactProducts(NamedTuple):
     magnitude : ndarray, shape (M, N)
         Sums of the products' absolute values, rounded up; by parts for complex.
     terms : ndarray of int, shape (M, 1)
-        Number of products of each row's elements, those with a stored 0 not counted.
+        Number of products of each row's elements, those with a stored 0 not counted; for complex
+        of each of its parts, so twice as many where no stored part is 0.
     """
 
     hi: Array

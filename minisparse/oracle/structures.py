@@ -42,6 +42,8 @@ class SparseTruth:
         Whether a cell may be stored only once.
     block : tuple of int
         Height and width of BSR's blocks; all cells of a stored block are stored.
+    negative_zero : ndarray of bool, shape (n,)
+        Where -0.0 must be stored; by default the sign of a zero is ignored.
     """
 
     kind: Kind
@@ -53,6 +55,7 @@ class SparseTruth:
     is_sorted: bool = False
     is_distinct: bool = True
     block: tuple[int, int] = (1, 1)
+    negative_zero: Array | None = None
 
     def judge(self, got: Any) -> Judgement:
         """Tell whether the arrays are such a matrix, by rules ``structure`` and ``pattern`` too."""
@@ -173,12 +176,24 @@ class SparseTruth:
             return Judgement(FAIL, "pattern", np.inf, message=text)
         summed = self._summed(entries, at)
         found = judge(summed[stored], self.values.map(lambda x: x[stored]))
+        lost = self._lost_signs(entries, at)
+        if found.verdict != FAIL and len(lost):
+            p = int(lost[0])
+            place = (int(entries.row[p]), int(entries.col[p]))
+            text = f"cell {place} holds 0.0, but must keep the sign of its -0.0"
+            return Judgement(FAIL, "value", np.inf, place, message=text)
         if found.verdict != FAIL or not found.position:
             return found
         i = int(np.flatnonzero(stored)[found.position[0]])
         message = found.message.replace(f"[{found.position[0]}] ", "", 1)
         place = (int(self.row[i]), int(self.col[i]))
         return replace(found, position=place, message=f"cell {place} {message}")
+
+    def _lost_signs(self, entries: Triplets, at: Array) -> Array:
+        """Return the slots that hold 0.0 where -0.0 must be."""
+        if self.negative_zero is None:
+            return np.zeros(0, int)
+        return np.flatnonzero(self.negative_zero[at] & ~np.signbit(entries.data))
 
     def _summed(self, entries: Triplets, at: Array) -> Array:
         """Return what is stored for each cell; several entries are summed exactly."""

@@ -29,6 +29,10 @@ class Sums:
         exact as long as the magnitude fits the significand.
     dtype : numpy.dtype
         The result's.
+    accumulates_in : numpy.dtype, optional
+        By default float32 for float16 and bfloat16, else the result's dtype.
+    saturates : bool
+        Whether integers are cut to their dtype, and do not wrap.
     """
 
     hi: Array
@@ -39,6 +43,16 @@ class Sums:
     slack: Array
     whole: Array
     dtype: DType
+    accumulates_in: DType | None = None
+    saturates: bool = False
+
+    @property
+    def _wide(self) -> DType:
+        return self.accumulates_in or accumulator(self.dtype)
+
+    def _held(self, x: Array) -> Array:
+        """Return whole numbers as the dtype holds them."""
+        return cut(x, self.dtype).astype(np.int64) if self.saturates else wrapped(x, self.dtype)
 
     @property
     def is_integer(self) -> bool:
@@ -51,13 +65,31 @@ class Sums:
         moved: dict[str, Any] = {name: move(getattr(self, name)) for name in names}
         return replace(self, **moved)
 
+    def _whole_numbers(self) -> Array:
+        """Return integers such that what is done to them next does not wrap if it must not."""
+        return self.hi.astype(object) if self.saturates else self.hi
+
+    def as_dtype(self, dtype: DType) -> "Sums":
+        """Return them as operands of another dtype, rounded to their own first."""
+        if dtype == self.dtype:
+            return self
+        truth = self.truth().as_dtype(dtype)
+        zero = np.zeros_like(truth.hi)
+        size, terms = by_parts(np.abs, truth.hi), np.zeros(truth.hi.shape, int)
+        whole = is_whole(truth.hi) & (truth.bound == 0)
+        return Sums(truth.hi, truth.lo, zero, size, terms, truth.bound, whole, dtype)
+
     def scaled(self, factor: float) -> "Sums":
-        """Return ``factor`` times the sums: one more rounding each."""
+        """Return ``factor`` times the sums: one more rounding each.
+
+        A narrow dtype may be rounded to before it is scaled, as gemm's rule has it.
+        """
         if factor == 1:
             return self
         if self.is_integer:
-            return replace(self, hi=wrapped(self.hi * int(factor), self.dtype))
-        return by_parts_of(self, lambda part: _scaled_part(part, factor))
+            return replace(self, hi=self._held(self._whole_numbers() * int(factor)))
+        sums = replace(self, slack=self.slack + self._narrow_rounding())
+        return by_parts_of(sums, lambda part: _scaled_part(part, factor))
 
     def scaled_by(self, factors: Array) -> "Sums":
         """Return each sum times its factor, of the same shape: one more rounding each.
@@ -66,48 +98,62 @@ class Sums:
         """
         factors = factors.astype(self.dtype)
         if self.is_integer:
-            return replace(self, hi=wrapped(self.hi * factors.astype(np.int64), self.dtype))
+            return replace(self, hi=self._held(self._whole_numbers() * factors.astype(np.int64)))
         if self.dtype.kind != "c":
             return _scaled_part(self, factors.astype(np.float64))
         real, imag = _split(self)
         x, y = factors.real.astype(np.float64), factors.imag.astype(np.float64)
         both = _scaled_part(real, x).plus(_scaled_part(imag, -y))
         other = _scaled_part(real, y).plus(_scaled_part(imag, x))
-        return _joined(self, both, other)
+        # The two have as many roundings each, so one more is enough for their sum.
+        terms = bounds.one_more(bounds.one_more(self.terms, real.dtype), real.dtype)
+        return replace(_joined(self, both, other), terms=terms)
 
     def plus(self, other: "Sums") -> "Sums":
         """Return the sums of both, of the same dtype: ``(K + K' + 1) u (S + S')``.
 
-        The addend may come last or first, so it counts as further terms (Higham, section 4.2). A
-        row without products takes it as it is, without any rounding.
+        The addend may come last or first, so it counts as further terms (Higham, section 4.2).
+        Where one side is nothing, a row without products, the other stays as it is, unrounded.
         """
         if self.is_integer:
-            return replace(self, hi=wrapped(self.hi + other.hi, self.dtype))
+            return replace(self, hi=self._held(self._whole_numbers() + other.hi))
         with np.errstate(all="ignore"):
             plain = self.hi + other.hi
             hi, lo = two_sum(self.hi, other.hi)
             hi, lo = two_sum(hi, lo + self.lo + other.lo)
             lost = 2.0**-104 * by_parts(np.abs, hi)
         finite = np.isfinite(plain)
+        terms = self.terms + other.terms
+        rounded = self._is_something() & other._is_something()
         return replace(
             self,
             hi=np.where(finite, hi, plain),
             lo=np.where(finite, lo, 0),
             residual=self.residual + other.residual + lost,
             magnitude=self.magnitude + other.magnitude,
-            terms=self.terms + other.terms + (self.terms > 0),
-            slack=self.slack + other.slack + self._narrow_rounding(),
+            terms=np.where(rounded, bounds.one_more(terms, self._wide), terms),
+            slack=self.slack + other.slack + self._narrow_rounding() + other._narrow_rounding(),
             whole=self.whole & other.whole,
         )
 
+    def _is_something(self) -> Array:
+        """Tell where anything was multiplied or added."""
+        something: Array = (self.terms > 0) | (self.magnitude != 0)
+        return something
+
     def _narrow_rounding(self) -> Array:
-        """Return what is lost if the sums are rounded to a narrow dtype before more is added."""
-        if accumulator(self.dtype) == self.dtype:
+        """Return what is lost if the sums are rounded to a narrow dtype before more is done.
+
+        Nothing where there is no product: an addend is of that dtype.
+        """
+        wide = self._wide
+        if wide == self.dtype:
             return np.zeros_like(self.magnitude)
-        wide = accumulator(self.dtype)
-        error = bounds.sum_of_products(self.terms, self.magnitude, wide)
-        lost = bounds.one_rounding(self.hi, error, self.dtype) - error
-        return np.where(self.whole & self._fits(self.dtype), 0, lost)
+        with np.errstate(all="ignore"):
+            error = bounds.sum_of_products(self.terms, self.magnitude, wide) + self.slack
+            lost = bounds.one_rounding(self.hi, error, self.dtype) - error
+        kept = (self.whole & self._fits(self.dtype)) | (self.terms == 0)
+        return np.where(kept, 0, lost)
 
     def _fits(self, dtype: DType) -> Array:
         """Tell where every partial sum of whole numbers is exact in ``dtype``."""
@@ -119,13 +165,13 @@ class Sums:
         Parameters
         ----------
         accumulates_in : numpy.dtype, optional
-            By default float32 for float16 and bfloat16, else the result's dtype.
+            By default as the sums say.
         """
         if self.is_integer:
             zero = np.zeros_like(self.hi)
             return Truth(self.hi, zero, zero, np.zeros(self.hi.shape, bool), self.dtype)
         with np.errstate(all="ignore"):
-            wide = accumulates_in or accumulator(self.dtype)
+            wide = accumulates_in or self._wide
             if self.dtype.kind != "c":
                 return self._real_truth(wide)
             real, imag = (part._real_truth(part.dtype) for part in _split(self))
@@ -150,7 +196,7 @@ class Sums:
 def exact_products(a: Triplets, b: Array, dtype: DType) -> Sums:
     """Return ``A @ b`` over the stored entries of ``a [M, K]``; b ``[K, N]``."""
     found = sum_products(a, b, dtype)
-    count = np.broadcast_to(found.terms, found.hi.shape) * (2 if dtype.kind == "c" else 1)
+    count = np.broadcast_to(found.terms, found.hi.shape)
     broken = np.bincount(a.row, ~is_whole(a.data), minlength=a.shape[0]) > 0
     whole = ~broken[:, None] & is_whole(b).all(axis=0)
     slack = np.zeros_like(found.magnitude)
@@ -174,6 +220,16 @@ def is_whole(x: Array) -> Array:
     wide = x.astype(np.float64)
     whole: Array = wide == np.rint(wide)
     return whole
+
+
+def cut(x: Array, dtype: DType) -> Array:
+    """Return whole numbers of any size, each as near to it as ``dtype`` can be."""
+    if dtype.kind == "b":
+        some: Array = x != 0
+        return some.astype(np.int64)
+    limits = np.iinfo(dtype)
+    within: Array = np.clip(x, int(limits.min), int(limits.max))
+    return within
 
 
 def _split(sums: Sums) -> tuple[Sums, Sums]:
@@ -200,6 +256,8 @@ def _joined(sums: Sums, real: Sums, imag: Sums) -> Sums:
 
 
 def _scaled_part(sums: Sums, factor: float | Array) -> Sums:
+    """Return real sums times a factor, which also scales what underflowed on the way."""
+    wide = sums._wide
     with np.errstate(all="ignore"):
         plain, error = two_product(sums.hi, np.asarray(factor, np.float64))
         finite, proven = np.isfinite(plain), np.isfinite(error)
@@ -208,13 +266,16 @@ def _scaled_part(sums: Sums, factor: float | Array) -> Sums:
         hi = np.where(finite, hi, plain)
         lost = np.where(proven, 2.0**-100 * np.abs(hi), unproven)
         size = np.abs(factor)
+        underflow = np.where(sums.whole, 0, sums.terms * bounds.smallest_subnormal(wide))
+        slack = (sums.slack + underflow) * size
+        residual, magnitude = sums.residual * size + lost, sums.magnitude * size
     return replace(
         sums,
         hi=hi,
         lo=np.where(finite & np.isfinite(lo), lo, 0),
-        residual=sums.residual * size + lost,
-        magnitude=sums.magnitude * size,
-        terms=sums.terms + 1,
-        slack=sums.slack * size,
+        residual=residual,
+        magnitude=magnitude,
+        terms=bounds.one_more(sums.terms, wide),
+        slack=slack,
         whole=sums.whole & is_whole(np.asarray(factor)),
     )

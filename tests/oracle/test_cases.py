@@ -7,9 +7,9 @@ import pytest
 
 from minisparse.core.triplets import Triplets
 from minisparse.oracle.cases import hard_problems, sparse_problem
-from minisparse.oracle.check import describe, problems
+from minisparse.oracle.check import problems
 from minisparse.oracle.contracts import CONTRACTS
-from minisparse.oracle.problem import LAYOUTS, Problem, arrange
+from minisparse.oracle.problem import LAYOUTS, Problem, arrange, describe
 from minisparse.oracle.random_cases import random_problem
 from minisparse.oracle.shrink import shrink
 from minisparse.oracle.values import DTYPES
@@ -74,6 +74,8 @@ def test_what_is_encoded_is_what_is_meant(name: str) -> None:
         decoded = contract.operands(arguments)[0]
         assert isinstance(decoded, Triplets)
         m, k = problem.a.shape
+        if m * k > 10**6:  # too large to be written out
+            continue
         with np.errstate(all="ignore"):
             found, meant = decoded.to_dense(), problem.a.to_dense()
         assert not np.delete(found, np.s_[:m], 0).any()

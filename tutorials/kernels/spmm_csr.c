@@ -1,7 +1,7 @@
 /* C[m, n] = sum_k A[m, k] * B[k, n], A in CSR, in float or double, single-threaded.
  *
- *     cc -O2 -shared -fPIC -I "$(minisparse check --include)" spmm_csr.c -o spmm_csr.so
- *     minisparse check ./spmm_csr.so:spmm_csr --op spmm_csr
+ *     cc -O2 -shared -fPIC -I "$(minisparse check --include)" spmm_csr.c -o /tmp/spmm_csr.so
+ *     minisparse check /tmp/spmm_csr.so:spmm_csr --op spmm_csr
  *
  * It has passed its author's tests, and it is wrong. docs/guide_c_cuda_rust.md tells how one finds
  * out where.

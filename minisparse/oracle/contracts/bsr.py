@@ -18,6 +18,8 @@ from minisparse.oracle.problem import Problem
 def _encode(problem: Problem) -> Arguments:
     a, (r, c) = problem.a, problem.block
     order = np.argsort(a.row // r, kind="stable")
+    if problem.is_canonical:
+        order = np.lexsort((a.col // c, a.row // r))
     blocks: dict[tuple[int, int, int], dict[tuple[int, int], Any]] = {}
     for p in order:
         i, j = int(a.row[p]), int(a.col[p])

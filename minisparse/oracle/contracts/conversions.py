@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from minisparse.core.triplets import Triplets
+from minisparse.oracle.choices import compressed, converted, without_duplicates
 from minisparse.oracle.contracts import coo, csr
 from minisparse.oracle.contracts.contract import Arguments, Contract, Encoding, Operands, placed
 from minisparse.oracle.problem import Problem
@@ -30,8 +31,9 @@ def _conversion(
         return (encoding.decode(arguments),)
 
     def expect(arguments: Mapping[str, Any], profile: Profile) -> SparseTruth:
-        entries = encoding.decode(arguments)
-        return same_matrix(entries, kind, is_sorted=is_sorted, is_distinct=is_sorted)
+        entries = without_duplicates(encoding.decode(arguments), profile)
+        found = same_matrix(entries, kind, is_sorted=is_sorted, is_distinct=is_sorted)
+        return converted(found, entries, profile)
 
     return Contract(name, call, arguments, operands, expect, _always)
 
@@ -51,7 +53,8 @@ def _to_blocks(problem: Problem) -> Arguments:
 
 
 def _blocks_expected(arguments: Mapping[str, Any], profile: Profile) -> SparseTruth:
-    return blocks_of(csr.ENCODING.decode(arguments), arguments["block"])
+    entries = without_duplicates(csr.ENCODING.decode(arguments), profile)
+    return converted(blocks_of(entries, arguments["block"]), entries, profile)
 
 
 def _dense(problem: Problem) -> Arguments:
@@ -65,7 +68,8 @@ def _dense_expected(arguments: Mapping[str, Any], profile: Profile) -> SparseTru
     x = arguments["dense"]
     row, col = np.nonzero(x)
     never = np.zeros(len(row), bool)
-    return SparseTruth("csr", x.shape, row, col, from_array(x[row, col]), never)
+    found = SparseTruth("csr", x.shape, row, col, from_array(x[row, col]), never)
+    return compressed(found, profile)
 
 
 def _entries(decode: Callable[[Mapping[str, Any]], Triplets]) -> Callable[..., Operands]:

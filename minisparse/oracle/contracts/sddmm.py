@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from minisparse.core.triplets import Triplets
+from minisparse.oracle.choices import sampled
 from minisparse.oracle.contracts.contract import Arguments, Contract, Operands, placed
 from minisparse.oracle.contracts.csr import ENCODING
 from minisparse.oracle.problem import Problem
@@ -37,7 +38,8 @@ def _operands(arguments: Mapping[str, Any]) -> Operands:
 def _expect(arguments: Mapping[str, Any], profile: Profile) -> Truth:
     mask = ENCODING.decode(arguments)
     assert isinstance(mask, Triplets)
-    return exact_sddmm(mask, arguments["x"], arguments["y"])
+    x, y = arguments["x"], arguments["y"]
+    return sampled(exact_sddmm(mask, x, y, profile), mask, x, y, profile)
 
 
 def _accepts(problem: Problem) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from minisparse.core.triplets import Triplets
+from minisparse.oracle.choices import softmax
 from minisparse.oracle.contracts.contract import Arguments, Contract, Operands, placed
 from minisparse.oracle.contracts.csr import ENCODING
 from minisparse.oracle.problem import Problem
@@ -26,7 +27,7 @@ def _operands(arguments: Mapping[str, Any]) -> Operands:
 def _expect(arguments: Mapping[str, Any], profile: Profile) -> Truth:
     a = ENCODING.decode(arguments)
     assert isinstance(a, Triplets)
-    return exact_softmax(a)
+    return softmax(exact_softmax(a, profile), a, profile)
 
 
 def _accepts(problem: Problem) -> bool:

@@ -25,10 +25,11 @@ def _second(problem: Problem) -> Problem:
     b = problem.b
     kept = (np.arange(b.size).reshape(b.shape) * 7 + b.shape[1]) % 5 > 0
     row, col = np.nonzero(kept)
-    turned = np.where(row % 2 == 1, b.shape[1] - col, col)
+    turned = np.where((row % 2 == 1) & (not problem.is_canonical), b.shape[1] - col, col)
     order = np.lexsort((turned, row))
     row, col = row[order], col[order]
     last = np.flatnonzero((np.diff(row, append=-1) != 0) & (row % 3 == 2))
+    last = last[: 0 if problem.is_canonical else None]
     again = np.sort(np.concatenate([np.arange(len(row)), last]))
     row, col = row[again], col[again]
     entries = Triplets(row, col, b[row, col], (b.shape[0], b.shape[1]))

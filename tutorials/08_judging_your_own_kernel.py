@@ -201,7 +201,10 @@ print(Question(10 * 2.0**-24 * 10, "K = 10, and S is at most 10", 0.01).check(my
 # %% [markdown]
 # ## Yours
 #
-# Ops and how they are called are in the table of `ms.oracle.check`'s documentation: products,
-# SpGEMM, SDDMM, softmax and conversions. A kernel in C, CUDA or Rust is judged from the command
-# line, and survives being wrong: docs/guide_c_cuda_rust.md. Take a kernel that you have, or break
-# one of these on purpose, and see what the smallest input is.
+# Products, SpGEMM, SDDMM, softmax and conversions: below are the ops, and how each is called. A
+# kernel in C, CUDA or Rust is judged from the command line, and survives being wrong:
+# docs/guide_c_cuda_rust.md. Take a kernel that you have, or break one of these on purpose, and see
+# what the smallest input is.
+
+# %%
+print(ms.oracle.calls())

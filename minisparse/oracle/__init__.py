@@ -6,6 +6,7 @@ It knows what ops mean, and nothing of how minisparse computes them: kernels are
 from types import ModuleType
 
 from minisparse.oracle.check import check
+from minisparse.oracle.contracts import calls
 from minisparse.oracle.end_to_end import distances
 from minisparse.oracle.exact import exact
 from minisparse.oracle.outcomes import Crashed, TimedOut, Unsupported
@@ -27,6 +28,7 @@ __all__ = [
     "TimedOut",
     "Truth",
     "Unsupported",
+    "calls",
     "check",
     "distances",
     "exact",

@@ -44,7 +44,8 @@ def check(
         Takes plain NumPy arrays and a shape, by position, and returns a new array:
         ``fn(indptr, indices, data, shape, b) -> c`` for ``"spmm_csr"``.
     op : str
-        Which contract ``fn`` should fulfil: ``"spmm_csr"``, ``"spmv_csr"``, ``"spmm_coo"`` …
+        Which contract ``fn`` should fulfil: ``"spmm_csr"``, ``"spmv_csr"``, ``"spmm_coo"`` …;
+        :func:`calls` lists all of them.
     examples : int
         How many inputs to try: first those that are known to be hard, then random ones.
     seed : int
@@ -52,6 +53,8 @@ def check(
     profile : str or Profile, optional
         What is left to ``fn``: the name of a preset, such as ``"ieee"``, which wants implicit zeros
         computed with as in the dense matrix, or a file's that ends in ``.toml``.
+    hypothesis_examples : int
+        How many inputs more hypothesis may draw, steered towards large errors over their bounds.
 
     Returns
     -------

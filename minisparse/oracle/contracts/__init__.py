@@ -15,8 +15,21 @@ __all__ = [
     "Contract",
     "Encoding",
     "Expectation",
+    "calls",
     "find_contract",
 ]
+
+
+def calls() -> str:
+    """Return how an implementation of each op is called and what it returns, a line an op.
+
+    Examples
+    --------
+    >>> print(calls().splitlines()[-1])
+    spmv_csr            (indptr, indices, data, shape, x) -> y
+    """
+    width = max(map(len, CONTRACTS))
+    return "\n".join(f"{name:{width}}  {CONTRACTS[name].call}" for name in sorted(CONTRACTS))
 
 
 def find_contract(name: str) -> Contract:

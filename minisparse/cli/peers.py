@@ -19,7 +19,8 @@ def check_peer(options: argparse.Namespace) -> int:
     ----------
     options : argparse.Namespace
         ``peer``; ``op``, or None for all; ``examples`` for each op; ``seed``; ``profile``, which
-        may also be ``"own"``, for what the peer's documentation says; ``json``, a file or None.
+        may also be ``"own"``, for what the peer's documentation says; ``timeout``, seconds a call;
+        ``json``, a file or None.
 
     Raises
     ------
@@ -33,7 +34,9 @@ def check_peer(options: argparse.Namespace) -> int:
     if options.target is not None:
         raise UsageError(f"give an implementation or --peer, not both: {options.target}")
     ops = None if options.op is None else [options.op]
-    report = judge_peer(options.peer, ops, options.examples, options.seed, options.profile)
+    report = judge_peer(
+        options.peer, ops, options.examples, options.seed, options.profile, options.timeout
+    )
     sys.stdout.write(f"{report}\n")
     if options.json is not None:
         text = json.dumps(report.to_json(), indent=1) + "\n"

@@ -12,7 +12,7 @@ from minisparse.cli import main
 from minisparse.core.errors import MissingExtraError, UsageError
 from minisparse.oracle.contracts import CONTRACTS
 from minisparse.oracle.outcomes import Unsupported
-from minisparse.oracle.peers import PEERS, Peer, judge_peer
+from minisparse.oracle.peers import PEERS, Peer, isolated, judge_peer
 from minisparse.oracle.peers.judge import find_peer
 from minisparse.oracle.peers.peer import alike, index_arrays, only
 from minisparse.oracle.peers_page import BEGIN, END, with_tables
@@ -105,6 +105,20 @@ def test_torch_is_right_by_its_own_profile(op: str) -> None:
     report = judge_peer("torch", [op], 20, profile="own")
     assert report.failed == 0, str(report)
     assert report.passed > 0
+
+
+@needs("scipy")
+def test_a_peer_in_a_process_of_its_own_is_judged_alike() -> None:
+    here = judge_peer("scipy", ["spmm_coo", "spmm_nm"], 40)
+    there = judge_peer("scipy", ["spmm_coo", "spmm_nm"], 40, timeout=60)
+    assert here.total == there.total == 80
+    assert (here.passed, here.failed) == (there.passed, there.failed)
+    assert here.unsupported == there.unsupported >= 40
+
+
+def test_no_peer_has_such_an_adapter() -> None:
+    with pytest.raises(AttributeError, match="no peer has an adapter 'scipy__sort'"):
+        _ = isolated.scipy__sort
 
 
 IN_NO_EXTRA = ("mkl", "jax", "graphblas")

@@ -1,12 +1,14 @@
 """Judge a peer op by op, and count what passed of a fixed total."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from minisparse.core.errors import UsageError
 from minisparse.oracle.check import check
 from minisparse.oracle.contracts import CONTRACTS, find_contract
+from minisparse.oracle.foreign import open_target
 from minisparse.oracle.outcomes import Unsupported
 from minisparse.oracle.peers.peer import Peer
 from minisparse.oracle.profile import find_profile
@@ -122,6 +124,7 @@ def judge_peer(
     examples: int = 200,
     seed: int = 0,
     profile: str | None = None,
+    timeout: float | None = None,
 ) -> PeerReport:
     """Judge another library on the plain-array contracts.
 
@@ -139,6 +142,9 @@ def judge_peer(
         The inputs are the same whenever seed and versions are.
     profile : str, optional
         By which to judge; by default ``"default"``. ``"own"`` is the peer's own.
+    timeout : float, optional
+        Seconds that a call may take. If given, the peer runs in a process of its own, so that a
+        crash or a hang of it is a verdict and not ours; else it runs here.
 
     Raises
     ------
@@ -151,11 +157,23 @@ def judge_peer(
     versions = peer.versions()
     meaning = find_profile(peer.profile if profile == "own" else profile)
     chosen = list(CONTRACTS) if ops is None else [find_contract(op).name for op in ops]
-    reports = [
-        check(peer.adapters.get(op) or _missing(peer, op), op, examples, seed, meaning)
-        for op in chosen
-    ]
+    reports = []
+    for op in chosen:
+        with _adapter(peer, op, timeout) as fn:
+            reports.append(check(fn, op, examples, seed, meaning))
     return PeerReport(peer.name, versions, meaning.name, tuple(reports))
+
+
+@contextmanager
+def _adapter(peer: Peer, op: str, timeout: float | None) -> Iterator[Callable[..., Any]]:
+    if op not in peer.adapters:
+        yield _missing(peer, op)
+    elif timeout is None:
+        yield peer.adapters[op]
+    else:
+        target = f"minisparse.oracle.peers.isolated:{peer.name}__{op}"
+        with open_target(target, find_contract(op), timeout) as fn:
+            yield fn
 
 
 def _missing(peer: Peer, op: str) -> Callable[..., Any]:

@@ -110,20 +110,29 @@ def _gen(options: argparse.Namespace) -> int:
 
 def _verify(options: argparse.Namespace) -> int:
     from minisparse.oracle import check
-    from minisparse.oracle.foreign import Answers, BadFrame, limited
+    from minisparse.oracle.foreign import Answers, BadFrame
 
     contract = _contract(options.op)
     file = _json_file(options.json)
     if sys.stdin.isatty():
         raise UsageError("answers come on stdin: minisparse gen … | ./yours | minisparse verify …")
     try:
-        answers = Answers(sys.stdin.buffer, contract, options.examples, options.seed)
+        answers = Answers(
+            sys.stdin.buffer, contract, options.examples, options.seed, options.dtypes
+        )
     except BadFrame as error:
         raise UsageError(f"stdin is not a stream of answers: {error}") from error
     if not len(answers):
         raise UsageError("there was no answer on stdin")
-    fn = limited(answers, contract, options.dtypes)
-    return _told(check(fn, contract.name, options.examples, options.seed, options.profile), file)
+    report = check(
+        answers,
+        contract.name,
+        options.examples,
+        options.seed,
+        options.profile,
+        dtypes=options.dtypes,
+    )
+    return _told(report, file)
 
 
 def _contract(op: str | None) -> "Contract":

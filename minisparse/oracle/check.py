@@ -3,7 +3,7 @@
 import itertools
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from minisparse.oracle.attempt import Attempt, Implementation, attempt
 from minisparse.oracle.cases import hard_problems, large_problems
 from minisparse.oracle.contracts import Contract, find_contract
 from minisparse.oracle.findings import smallest_failure
-from minisparse.oracle.narrowed import narrowed
+from minisparse.oracle.narrowed import narrowed, of_dtypes
 from minisparse.oracle.pair_cases import pair_problems
 from minisparse.oracle.problem import Problem, describe
 from minisparse.oracle.profile import Profile, find_profile
@@ -35,6 +35,7 @@ def check(
     seed: int = 0,
     profile: str | Profile | None = None,
     hypothesis_examples: int = 0,
+    dtypes: Collection[str] = (),
 ) -> Report:
     """Try an implementation on hard inputs, and judge it against exact answers.
 
@@ -55,6 +56,8 @@ def check(
         computed with as in the dense matrix, or a file's that ends in ``.toml``.
     hypothesis_examples : int
         How many inputs more hypothesis may draw, steered towards large errors over their bounds.
+    dtypes : collection of str
+        Ask only for values of these dtypes: ``["float32"]``; by default for all.
 
     Returns
     -------
@@ -67,7 +70,7 @@ def check(
     Raises
     ------
     UsageError
-        If there is no such op or profile, or ``examples`` is less than 1.
+        If there is no such op, profile or dtype, or ``examples`` is less than 1.
     MissingExtraError
         If ``hypothesis_examples`` is not 0, and hypothesis is not installed.
 
@@ -85,6 +88,8 @@ def check(
     """
     meaning = find_profile(profile)
     contract = narrowed(find_contract(op), meaning)
+    if dtypes:
+        contract = of_dtypes(contract, dtypes)
     if examples < 1:
         raise UsageError(f"check: examples is {examples}; it must be at least 1")
     tally = _Tally(fn, contract, meaning)

@@ -1,12 +1,18 @@
 """A contract as a profile narrows it: which inputs an implementation is given at all."""
 
+from collections.abc import Collection
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from minisparse.core.errors import UsageError
 from minisparse.oracle.contracts import Arguments, Contract
 from minisparse.oracle.problem import Problem, fitting_index_dtype
 from minisparse.oracle.profile import Profile
+from minisparse.oracle.values import DTYPES
+
+_INDICES = ("indptr", "indices", "row", "col", "positions")
 
 
 def narrowed(contract: Contract, profile: Profile) -> Contract:
@@ -39,6 +45,49 @@ def narrowed(contract: Contract, profile: Profile) -> Contract:
         return contract.accepts(_taken(problem, profile))
 
     return replace(contract, arguments=arguments, accepts=accepts)
+
+
+def of_dtypes(contract: Contract, dtypes: Collection[str]) -> Contract:
+    """Return the contract with only the inputs whose values are of some dtypes.
+
+    Raises
+    ------
+    UsageError
+        If there is no such dtype: then there would be no input.
+
+    Examples
+    --------
+    >>> from minisparse.oracle.cases import hard_problems
+    >>> from minisparse.oracle.contracts import find_contract
+    >>> narrow = of_dtypes(find_contract("spmv_csr"), ["float64"])
+    >>> found = filter(narrow.accepts, hard_problems(np.random.default_rng(0)))
+    >>> {x.dtype.name for x in narrow.arguments(next(found)).values() if hasattr(x, "dtype")}
+    {'int32', 'float64'}
+    """
+    known = {dtype.name for dtype in DTYPES}
+    if not dtypes or not known.issuperset(dtypes):
+        unknown = ", ".join(sorted(set(dtypes) - known)) or "none"
+        raise UsageError(f"dtypes {unknown}: there are {', '.join(sorted(known))}")
+
+    def accepts(problem: Problem) -> bool:
+        if problem.a.data.dtype.name not in dtypes or not contract.accepts(problem):
+            return False
+        arguments = contract.arguments(problem)
+        return all(x.dtype.name in dtypes for n, x in arguments.items() if is_value(n, x))
+
+    return replace(contract, accepts=accepts)
+
+
+def is_value(name: str, argument: Any) -> bool:
+    """Tell whether an argument is an array of values, and not of indices.
+
+    Examples
+    --------
+    >>> is_value("a_data", np.zeros(2)), is_value("a_indptr", np.zeros(2, int))
+    (True, False)
+    """
+    is_index = name.removeprefix("a_").removeprefix("b_") in _INDICES
+    return isinstance(argument, np.ndarray) and not is_index
 
 
 def _taken(problem: Problem, profile: Profile) -> Problem:

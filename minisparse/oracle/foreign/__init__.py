@@ -3,7 +3,7 @@
 from minisparse.oracle.foreign.c_abi import HEADER
 from minisparse.oracle.foreign.frames import BadFrame
 from minisparse.oracle.foreign.shards import Request, merged, run, run_sharded
-from minisparse.oracle.foreign.stream import Answers, limited, questions
+from minisparse.oracle.foreign.stream import Answers, questions
 from minisparse.oracle.foreign.target import ForeignError, open_target
 
 __all__ = [
@@ -12,7 +12,6 @@ __all__ = [
     "BadFrame",
     "ForeignError",
     "Request",
-    "limited",
     "merged",
     "open_target",
     "questions",

@@ -12,7 +12,7 @@ import numpy as np
 
 from minisparse.oracle.check import check, problems
 from minisparse.oracle.contracts import find_contract
-from minisparse.oracle.foreign.stream import limited, repeated
+from minisparse.oracle.foreign.stream import repeated
 from minisparse.oracle.foreign.target import open_target
 from minisparse.oracle.report import Failure, Report
 
@@ -57,8 +57,14 @@ def run(request: Request) -> Report:
     """
     contract = find_contract(request.op)
     with open_target(request.target, contract, request.timeout) as fn:
-        fn = limited(repeated(fn, request.repeat), contract, request.dtypes)
-        return check(fn, request.op, request.examples, request.seed, request.profile)
+        return check(
+            repeated(fn, request.repeat),
+            request.op,
+            request.examples,
+            request.seed,
+            request.profile,
+            dtypes=request.dtypes,
+        )
 
 
 def run_sharded(request: Request, jobs: int) -> Report:

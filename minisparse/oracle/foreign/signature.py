@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minisparse.core.dtypes import Array, DType
-
-_INDEX_ARRAYS = frozenset({"indptr", "indices", "row", "col", "positions"})
+from minisparse.oracle.narrowed import is_value
 
 
 class Signature(NamedTuple):
@@ -37,17 +36,6 @@ def _names(text: str) -> tuple[str, ...]:
     inside = text[1:].partition(")")[0] if text.startswith("(") else text
     found = re.findall(r"\w+", inside)
     return tuple(found) if text.startswith("(") else tuple(found[:1])
-
-
-def is_value(name: str, value: Any) -> bool:
-    """Tell whether an argument is an array of values, not of indices.
-
-    Examples
-    --------
-    >>> is_value("a_indptr", np.zeros(2, "i4")), is_value("b_data", np.zeros(2, "i4"))
-    (False, True)
-    """
-    return isinstance(value, np.ndarray) and name.rpartition("_")[2] not in _INDEX_ARRAYS
 
 
 class Due(NamedTuple):

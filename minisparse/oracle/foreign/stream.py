@@ -14,8 +14,9 @@ import numpy as np
 from minisparse.oracle.check import problems
 from minisparse.oracle.contracts import Contract
 from minisparse.oracle.foreign.frames import BadFrame, Frame, read_frame
-from minisparse.oracle.foreign.signature import is_value, signature
+from minisparse.oracle.foreign.signature import signature
 from minisparse.oracle.foreign.target import answered, question
+from minisparse.oracle.narrowed import of_dtypes
 from minisparse.oracle.outcomes import Crashed, Unsupported
 
 Implementation = Callable[..., Any]
@@ -24,7 +25,7 @@ Implementation = Callable[..., Any]
 def questions(
     contract: Contract, examples: int, seed: int, dtypes: Collection[str] = ()
 ) -> Iterator[bytes]:
-    """Yield a frame for each problem, numbered from 0; those of other dtypes are left out.
+    """Yield a frame for each problem, numbered from 0; with ``dtypes``, only of values of these.
 
     Examples
     --------
@@ -34,34 +35,8 @@ def questions(
     b'{"id": 0, "op": "spmv_csr", "returns": ["y"]'
     """
     names = signature(contract.call)
-    for number, arguments in _numbered(contract, examples, seed):
-        if not refused(arguments, dtypes):
-            yield question(number, contract.name, names, tuple(arguments.values()))
-
-
-def refused(arguments: Mapping[str, Any], dtypes: Collection[str]) -> str:
-    """Return the dtypes of values that are not among those given; nothing if all are.
-
-    Examples
-    --------
-    >>> refused({"indptr": np.zeros(2, "i4"), "data": np.zeros(2, "f2")}, ["float32"])
-    'float16'
-    """
-    found = {x.dtype.name for name, x in arguments.items() if is_value(name, x)}
-    return ", ".join(sorted(found.difference(dtypes))) if dtypes else ""
-
-
-def limited(fn: Implementation, contract: Contract, dtypes: Collection[str]) -> Implementation:
-    """Return an implementation that refuses values of other dtypes than those given."""
-    names = signature(contract.call).arguments
-
-    def only(*arguments: Any) -> Any:
-        others = refused(dict(zip(names, arguments, strict=True)), dtypes)
-        if others:
-            raise Unsupported(f"{others}: not among --dtypes")
-        return fn(*arguments)
-
-    return only if dtypes else fn
+    for number, arguments in _numbered(contract, examples, seed, dtypes):
+        yield question(number, contract.name, names, tuple(arguments.values()))
 
 
 def repeated(fn: Implementation, times: int) -> Implementation:
@@ -88,7 +63,7 @@ class Answers:
     ----------
     stream : binary file
         Frames with the ids of the questions, in any order.
-    contract, examples, seed
+    contract, examples, seed, dtypes
         Those of the questions.
 
     Raises
@@ -97,7 +72,14 @@ class Answers:
         If something else is in the stream.
     """
 
-    def __init__(self, stream: BinaryIO, contract: Contract, examples: int, seed: int) -> None:
+    def __init__(
+        self,
+        stream: BinaryIO,
+        contract: Contract,
+        examples: int,
+        seed: int,
+        dtypes: Collection[str] = (),
+    ) -> None:
         self._frames: dict[int, Frame] = {}
         while (frame := read_frame(stream)) is not None:
             number = frame.header.get("id")
@@ -105,7 +87,7 @@ class Answers:
                 raise BadFrame(f"after {len(self._frames)} answers: 'id' is {number!r}")
             self._frames[number] = frame
         self._numbers: dict[bytes, list[int]] = {}
-        for number, arguments in _numbered(contract, examples, seed):
+        for number, arguments in _numbered(contract, examples, seed, dtypes):
             self._numbers.setdefault(_digest(arguments.values()), []).append(number)
         self._last: tuple[list[Any], int] = ([], 0)
 
@@ -133,8 +115,9 @@ class Answers:
 
 
 def _numbered(
-    contract: Contract, examples: int, seed: int
+    contract: Contract, examples: int, seed: int, dtypes: Collection[str]
 ) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    contract = of_dtypes(contract, dtypes) if dtypes else contract
     for number, problem in enumerate(itertools.islice(problems(contract, seed), examples)):
         yield number, contract.arguments(problem)
 

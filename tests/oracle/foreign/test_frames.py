@@ -14,7 +14,8 @@ from minisparse.oracle.foreign.c_abi import DTYPES, HEADER
 from minisparse.oracle.foreign.frames import BadFrame, dump_frame, pack, read_frame, unpack
 from minisparse.oracle.foreign.memory import block_of as block
 from minisparse.oracle.foreign.memory import pack_in_place, pack_result, place, unpack_result
-from minisparse.oracle.foreign.signature import due, is_value, signature
+from minisparse.oracle.foreign.signature import due, signature
+from minisparse.oracle.narrowed import is_value
 from minisparse.oracle.problem import LAYOUTS, Layout, arrange
 from minisparse.oracle.profile import DEFAULT
 from minisparse.oracle.truth import Truth

@@ -24,6 +24,8 @@ from minisparse.oracle.verdict import UNSUPPORTED, VACUOUS
 
 __all__ = ["check", "describe", "problems"]
 
+_HOPELESS = 10
+"""Inputs after which a check stops if none of them was answered."""
 _MOST_CAUSES = 8
 """Failures that are shrunk; the others are counted with the one that they resemble."""
 
@@ -98,6 +100,9 @@ def check(
         warnings.simplefilter("ignore")
         for problem in itertools.islice(problems(contract, seed), examples):
             tally.add(problem, attempt(fn, contract, problem, meaning))
+            if tally.is_hopeless:
+                tally.notes[f"stopped: each of {tally.examples} inputs ended without an answer"] = 1
+                break
         if hypothesis_examples:
             # Imported here, because it needs a package that most callers do without.
             from minisparse.oracle.search import search
@@ -165,11 +170,18 @@ class _Tally:
         if found.note:
             self.notes[found.note] += 1
 
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether the first inputs have all ended in a crash or a hang: each costs a process."""
+        lost = sum(len(self.failed.get(rule, ())) for rule in ("crash", "timeout"))
+        return lost == self.examples >= _HOPELESS
+
     def causes(self) -> tuple[Failure, ...]:
         """Shrink failures and return one for each broken rule and kind of smallest input."""
         found: dict[tuple[str, str], Failure] = {}
         for rule, failing in self.failed.items():
-            for some in _spread(failing, max(1, _MOST_CAUSES // len(self.failed))):
+            most = 1 if rule in ("crash", "timeout") else max(1, _MOST_CAUSES // len(self.failed))
+            for some in _spread(failing, most):
                 failure = smallest_failure(self.fn, self.contract, self.profile, rule, some)
                 key = rule, failure.guess or failure.label
                 found[key] = _merged(found[key], failure) if key in found else failure

@@ -11,10 +11,15 @@ from dataclasses import replace
 import numpy as np
 
 from minisparse.core.triplets import Triplets
+from minisparse.oracle.cases import sparse_problem
+from minisparse.oracle.diagnosis_numbers import converted
 from minisparse.oracle.diagnosis_structure import STRUCTURE
 from minisparse.oracle.diagnosis_values import VALUES
 from minisparse.oracle.evidence import Evidence, Hypothesis
 from minisparse.oracle.problem import Problem
+
+CHANGES = "differs from call to call: a race, or something random"
+"""What is said of a failure that does not come every time."""
 
 
 def guess(case: Evidence) -> str:
@@ -38,7 +43,7 @@ def rule_id(case: Evidence, guessed: str) -> str:
     It follows from what was judged, from what is probably wrong, and from what the smallest input
     still needs to fail.
     """
-    rule = case.found.judgement.rule.split()[0]
+    rule = (case.found.judgement.rule or "unsteady").split()[0]
     if rule in _RULES:
         return _RULES[rule]
     for words, number in _RULES_OF_GUESSES:
@@ -62,6 +67,7 @@ def rule_id(case: Evidence, guessed: str) -> str:
 
 
 _RULES = {
+    "unsteady": "S9",
     "inputs": "S5",
     "fresh": "S5",
     "shape": "S5",
@@ -159,11 +165,18 @@ def _shape(case: Evidence) -> str:
     return ""
 
 
+_PLAIN = sparse_problem(np.random.default_rng(0), "plain", (6, 6), 0.5)
+
+
 # -- exceptions ------------------------------------------------------------------------------------
 
 
 def _raises(case: Evidence) -> str:
     problem = case.problem
+    if not case.right_on(_PLAIN):
+        return ""  # it takes nothing, or not this: what it raised says more than a guess
+    if problem.a.data.dtype != np.float32 and case.right_on(converted(problem, "float32")):
+        return f"does not take {problem.a.data.dtype}"
     for circumstance, without, words in _CIRCUMSTANCES:
         if circumstance(problem) and case.right_on(without(problem)):
             return words(problem)

@@ -12,6 +12,8 @@ from minisparse.oracle.values import is_float
 
 def _numbers(case: Evidence) -> str:
     """Look at the numbers: too narrow an accumulator, saturation, a lower precision."""
+    if case.found.judgement.rule not in ("value", "special"):
+        return ""
     got = case.got[2] if isinstance(case.got, tuple) and len(case.got) == 3 else case.got
     if not isinstance(got, np.ndarray) or not got.size:
         return ""
@@ -27,7 +29,7 @@ def _numbers(case: Evidence) -> str:
     if not _is_rounding(case, got):
         return ""
     if dtype.itemsize == 2:
-        wider = _converted(case.problem, "float32")
+        wider = converted(case.problem, "float32")
         if case.right_on(wider):
             return f"accumulates in {dtype.name}, or rounds after every term"
         return ""
@@ -59,7 +61,7 @@ def _precision(case: Evidence, got: Array) -> str:
         if np.dtype(narrow).itemsize < got.dtype.itemsize and got.dtype.kind == "f":
             finite = got[np.isfinite(got)]
             same = finite.astype(narrow).astype(got.dtype) == finite
-            if len(finite) and same.all() and case.right_on(_converted(case.problem, narrow)):
+            if len(finite) and same.all() and case.right_on(converted(case.problem, narrow)):
                 return f"accumulates in {narrow}: every value of the result is one"
     return ""
 
@@ -77,7 +79,8 @@ def _integers(case: Evidence, got: Array) -> str:
     return ""
 
 
-def _converted(problem: Problem, dtype: str) -> Problem:
+def converted(problem: Problem, dtype: str) -> Problem:
+    """Return the problem with all values in another dtype."""
     a = problem.a
     return replace(
         problem,

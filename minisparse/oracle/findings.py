@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from minisparse.oracle.attempt import Attempt, Implementation, attempt
 from minisparse.oracle.contracts import Contract
-from minisparse.oracle.diagnosis import guess, rule_id
+from minisparse.oracle.diagnosis import CHANGES, guess, rule_id
 from minisparse.oracle.evidence import Evidence
 from minisparse.oracle.leniency import allowed_by
 from minisparse.oracle.problem import Problem, describe
@@ -43,7 +43,7 @@ def smallest_failure(
 
     # The plainest of a cause shrinks soonest: hard inputs come with one trouble, and few entries.
     start = min(failing[:_LOOKED_AT], key=lambda problem: len(problem.a.row) + problem.b.size)
-    small = shrink(start, fails)
+    small = shrink(start, fails, _PATIENCE.get(rule, 200))
     found = attempt(fn, contract, small, profile)
     if not found.failed:  # it does not fail every time; show the input that failed once
         small = start
@@ -53,14 +53,22 @@ def smallest_failure(
 
 
 _LOOKED_AT = 5
+_PATIENCE = {"timeout": 6, "crash": 60}
+"""How often shrinking may try where each failure costs a process, or all the time there is."""
+
+
+def _fails_again(case: Evidence) -> bool:
+    """Tell whether it fails every time; what a call before left behind is part of the problem."""
+    tries = (attempt(case.fn, case.contract, case.problem, case.profile) for _ in range(3))
+    return all(found.failed for found in tries)
 
 
 def _failure(case: Evidence, rule: str, seen: tuple[str, ...], count: int) -> Failure:
     """Return everything that is known of a cause."""
     found: Attempt = case.found
     message = found.judgement.message or "failed once, and not when tried again"
-    steady = found.failed and rule != "timeout"
-    guessed = guess(case) if steady else ""
+    steady = found.failed and rule != "timeout" and (rule == "crash" or _fails_again(case))
+    guessed = guess(case) if steady else "" if rule == "timeout" else CHANGES
     return Failure(
         found.inputs,
         found.got,

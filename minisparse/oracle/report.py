@@ -214,7 +214,9 @@ class Report:
             "worst right error": f"{self.error_over_bound:.3g} of its bound",
             "profile": f"{self.profile}, seed {self.seed}",
         }
-        return found | {note: f"{count} times" for note, count in self.notes.items()}
+        return found | {
+            note: "once" if count == 1 else f"{count} times" for note, count in self.notes.items()
+        }
 
     def __str__(self) -> str:
         """Return the report as text that fits a screen of 24 lines and 80 columns."""

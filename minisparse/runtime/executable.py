@@ -67,7 +67,8 @@ class Executable(Plan):
         columns : int
             How many items of the batch are judged.
         """
-        return verify_nodes(self.graph, self.trace(feeds).values, columns=columns)
+        given = _as_feeds(feeds, "verify")
+        return verify_nodes(self.graph, self.trace(given).values, columns=columns)
 
     def verify_outputs(self, feeds: Mapping[str, Any]) -> dict[str, float]:
         """Run the plan, and the graph it was made of exactly; return how far the outputs are apart.
@@ -75,7 +76,7 @@ class Executable(Plan):
         Differences are relative to the largest element of each exact output; exact runs are slow,
         so give a few items of the batch.
         """
-        given = {name: np.asarray(x) for name, x in feeds.items()}
+        given = {n: np.asarray(x) for n, x in _as_feeds(feeds, "verify_outputs").items()}
         return distances(self.run(given), run_exact(self.source, given))
 
     def __repr__(self) -> str:
@@ -94,6 +95,12 @@ class Executable(Plan):
 
     def _rows(self) -> list[tuple[str, ...]]:
         return [(s.node.name, s.node.op.name, s.chosen.name, s.why) for s in self.steps]
+
+
+def _as_feeds(feeds: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(feeds, Mapping):
+        raise UsageError(f"{where}: feeds is a {type(feeds).__name__}: write {{'x': array}}")
+    return feeds
 
 
 _HEADERS = ("node", "op", "kernel", "why")

@@ -9,7 +9,7 @@ import pytest
 
 from minisparse.core.errors import UsageError
 from minisparse.core.triplets import Triplets
-from minisparse.oracle import Report, check
+from minisparse.oracle import Crashed, Report, check
 from minisparse.oracle.contracts import CONTRACTS
 from tests.oracle.mutants.score import report_of
 from tests.oracle.right_kernels import RIGHT, Kernel, loops, rows_of
@@ -235,3 +235,60 @@ def test_a_report_reads_well() -> None:
     broken = check(lambda *a: loops(*a) + 1, "spmm_csr", examples=10)
     assert "must be exactly" in str(broken)
     assert all(len(line) <= 80 for line in str(broken).splitlines())
+
+
+def test_a_kernel_that_is_wrong_now_and_then_is_called_so() -> None:
+    rng = np.random.default_rng(0)
+
+    def flaky(*arguments: Any) -> Any:
+        c = loops(*arguments)
+        return c + c.dtype.type(1) if rng.random() < 0.1 else c
+
+    report = check(flaky, "spmm_csr", examples=120)
+    assert not report.passed
+    assert any("differs from call to call" in f.guess for f in report.failures)
+    assert str(report)
+
+
+def test_a_kernel_that_never_answers_is_given_up() -> None:
+    asked = 0
+
+    def dies(*arguments: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        raise Crashed("killed")
+
+    report = check(dies, "spmm_csr", examples=400)
+    assert (report.examples, report.failed) == (10, 10)
+    assert asked < 200
+    assert "stopped: each of 10 inputs ended without an answer" in str(report)
+
+
+def test_only_some_dtypes_are_asked_for() -> None:
+    seen: set[str] = set()
+
+    def fn(*arguments: Any) -> Any:
+        seen.add(arguments[2].dtype.name)
+        return loops(*arguments)
+
+    report = check(fn, "spmm_csr", examples=150, dtypes=["float64", "int8"])
+    assert (report.passed, report.examples) == (True, 150)
+    assert seen == {"float64", "int8"}
+    with pytest.raises(UsageError, match="dtypes float33: there are "):
+        check(fn, "spmm_csr", dtypes=["float33"])
+
+
+def test_guesses_that_were_wrong() -> None:
+    def refuses_float16(indptr: Any, indices: Any, data: Any, shape: Any, b: Any) -> Any:
+        if data.dtype == np.float16:
+            raise ValueError("does not support dtype float16")
+        return loops(indptr, indices, data, shape, b)
+
+    (found,) = check(refuses_float16, "spmm_csr", examples=200).failures
+    assert found.guess == "does not take float16"
+
+    def refuses_all(*arguments: Any) -> Any:
+        raise ValueError("no")
+
+    (found,) = check(refuses_all, "spmm_csr", examples=20).failures
+    assert found.guess == ""

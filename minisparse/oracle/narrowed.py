@@ -61,8 +61,8 @@ def of_dtypes(contract: Contract, dtypes: Collection[str]) -> Contract:
     >>> from minisparse.oracle.contracts import find_contract
     >>> narrow = of_dtypes(find_contract("spmv_csr"), ["float64"])
     >>> found = filter(narrow.accepts, hard_problems(np.random.default_rng(0)))
-    >>> {x.dtype.name for x in narrow.arguments(next(found)).values() if hasattr(x, "dtype")}
-    {'int32', 'float64'}
+    >>> [x.dtype.name for x in narrow.arguments(next(found)).values() if hasattr(x, "dtype")]
+    ['int32', 'int32', 'float64', 'float64']
     """
     known = {dtype.name for dtype in DTYPES}
     if not dtypes or not known.issuperset(dtypes):

@@ -25,15 +25,20 @@ def check_feeds(graph: Graph, feeds: Mapping[str, Any]) -> dict[str, Array]:
     Raises
     ------
     UsageError
-        If an input is missing or a name is unknown.
+        If an input is missing, a name is unknown, or ``feeds`` is no mapping.
     DTypeError, ShapeError
         If an array does not fit its input; the message says how to mend it.
     """
+    wanted = ", ".join(f"{name}: {type}" for name, type in graph.inputs.items())
+    if not isinstance(feeds, Mapping):
+        raise UsageError(
+            f"graph '{graph.name}' takes {wanted}; given: a {type(feeds).__name__}: give a dict "
+            f"from names to arrays"
+        )
     missing = [name for name in graph.inputs if name not in feeds]
     unknown = [name for name in feeds if name not in graph.inputs]
     if missing or unknown:
         problem = f"missing: {', '.join(missing)}" if missing else f"unknown: {', '.join(unknown)}"
-        wanted = ", ".join(f"{name}: {type}" for name, type in graph.inputs.items())
         given = ", ".join(feeds) or "nothing"
         raise UsageError(f"graph '{graph.name}' takes {wanted}; {problem}; given: {given}")
     sizes: dict[str, int] = {}

@@ -1,5 +1,9 @@
 """Plans run: every network, pattern and level against the ops' meaning; feeds, events, traces."""
 
+import subprocess
+import sys
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -249,3 +253,18 @@ def test_measure_interleaves_and_bounds() -> None:
     calls.clear()
     measure({"a": lambda: calls.append("a")}, rounds=1000, budget=0.0)
     assert len(calls) == 6  # one round to warm up, five counted
+
+
+def test_what_is_no_mapping_is_said() -> None:
+    b = ms.GraphBuilder("tiny")
+    plan = ms.compile(b.build({"y": b.op("relu", b.input("x", (2, 3)))}))
+    x: Any = np.ones((2, 3), "float32")
+    for call in (plan.run, plan.trace, plan.verify, plan.verify_outputs):
+        with pytest.raises(UsageError, match="given: a ndarray: give a dict from names to arrays"):
+            call(x)
+
+
+def test_the_oracle_is_loaded_when_it_is_asked_for() -> None:
+    code = "import sys, minisparse as ms; ms.compile; print('minisparse.oracle' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -20,7 +20,8 @@ def add_benches(parser: argparse.ArgumentParser) -> None:
 
 
 def _formats(options: argparse.Namespace) -> int:
-    from minisparse.bench.formats import FULL, QUICK, as_json, measure_all, report_text
+    from minisparse.bench.formats import FULL, QUICK, measure_all
+    from minisparse.bench.formats_report import as_json, report_text
     from minisparse.bench.machine import describe_machine
 
     if options.seed < 0:

@@ -9,13 +9,19 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from minisparse import __version__
 from minisparse.bench.command import add_benches
 from minisparse.cli.campaign import add_campaign
 from minisparse.cli.check import add_checks
+from minisparse.cli.numbers import positive
 from minisparse.cli.vectors import add_replay, add_vectors
 from minisparse.core.errors import MinisparseError
+
+if TYPE_CHECKING:
+    from minisparse.core.dtypes import Array
+    from minisparse.runtime import Executable
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -64,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(verb=_run)
     step = commands.add_parser("step", help="step through a run, node by node and into kernels")
     _add_common(step)
-    step.add_argument("--batch", type=_positive, default=4, help="how many inputs (default 4)")
+    step.add_argument("--batch", type=positive, default=4, help="how many inputs (default 4)")
     step.add_argument(
         "--break", dest="breaks", action="append", default=[], metavar="NODE|OP", help="stop there"
     )
@@ -73,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         "bisect", help="find the first pass after which the values differ, or the wrong node"
     )
     _add_common(bisect)
-    bisect.add_argument("--batch", type=_positive, default=4, help="how many inputs (default 4)")
+    bisect.add_argument("--batch", type=positive, default=4, help="how many inputs (default 4)")
     bisect.set_defaults(verb=_bisect)
     add_campaign(commands.add_parser("campaign", help="check a function on many cores, resumably"))
     add_vectors(commands.add_parser("vectors", help="write test vectors for other languages"))
@@ -99,13 +105,6 @@ def _add_common(command: argparse.ArgumentParser) -> None:
     command.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
 
-def _positive(text: str) -> int:
-    """Return a whole number above zero."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above zero")
-    return int(text)
-
-
 def _run(options: argparse.Namespace) -> int:
     from minisparse.cli.run import run
     from minisparse.cli.screen import screen
@@ -116,27 +115,28 @@ def _run(options: argparse.Namespace) -> int:
     return 0 if report.oracle_passed and report.same_labels else 1
 
 
-def _bisect(options: argparse.Namespace) -> int:
+def _planned(options: argparse.Namespace) -> "tuple[Executable, dict[str, Array]]":
+    """Return the plan of a model and the first few of its inputs."""
     from minisparse.api import compile
     from minisparse.cli.models import find_inputs, find_model
-    from minisparse.debugger import bisect
 
     graph = find_model(options.model)
     inputs = find_inputs(graph, options.model, options.input)
+    # the plan is that of all inputs, as `run` shows it; only the first few are looked at
     plan = compile(graph, options.target, sizes=inputs.sizes(graph))
-    found = bisect(plan, inputs.first(options.batch).feeds)
+    return plan, inputs.first(options.batch).feeds
+
+
+def _bisect(options: argparse.Namespace) -> int:
+    from minisparse.debugger import bisect
+
+    found = bisect(*_planned(options))
     sys.stdout.write(f"{found}\n")
     return 0 if found.passed else 1
 
 
 def _step(options: argparse.Namespace) -> int:
-    from minisparse.api import compile
-    from minisparse.cli.models import find_inputs, find_model
     from minisparse.debugger import step_through
 
-    graph = find_model(options.model)
-    inputs = find_inputs(graph, options.model, options.input)
-    # the plan is that of all inputs, as `run` shows it; only the first few are stepped through
-    plan = compile(graph, options.target, sizes=inputs.sizes(graph))
-    feeds = inputs.first(options.batch).feeds
+    plan, feeds = _planned(options)
     return step_through(plan, feeds, sys.stdin, sys.stdout, tuple(options.breaks))

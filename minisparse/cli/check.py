@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from minisparse.cli.numbers import natural, positive, seconds
 from minisparse.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,14 +27,14 @@ def add_checks(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     _add_common(check)
     _add_verdict(check)
     check.add_argument(
-        "--jobs", type=_positive, default=1, metavar="N", help="processes at once (default 1)"
+        "--jobs", type=positive, default=1, metavar="N", help="processes at once (default 1)"
     )
     check.add_argument(
-        "--timeout", type=_seconds, default=10.0, metavar="SECONDS",
+        "--timeout", type=seconds, default=10.0, metavar="SECONDS",
         help="how long a call may take (default 10)",
     )  # fmt: skip
     check.add_argument(
-        "--repeat", type=_positive, default=1, metavar="N",
+        "--repeat", type=positive, default=1, metavar="N",
         help="make every call N times, to catch results that differ (default 1)",
     )  # fmt: skip
     check.add_argument(
@@ -55,10 +56,10 @@ def add_checks(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def _add_common(command: argparse.ArgumentParser) -> None:
     command.add_argument("--op", metavar="OP", help="what is implemented; without, a list of ops")
     command.add_argument(
-        "--examples", type=_positive, default=500, metavar="N", help="how many inputs (default 500)"
+        "--examples", type=positive, default=500, metavar="N", help="how many inputs (default 500)"
     )
     command.add_argument(
-        "--seed", type=_natural, default=0, metavar="N", help="the same seed, the same inputs"
+        "--seed", type=natural, default=0, metavar="N", help="the same seed, the same inputs"
     )
     command.add_argument(
         "--dtypes", type=_dtypes, default=(), metavar="A,B",
@@ -171,28 +172,6 @@ def _json_file(name: str | None) -> Path | None:
     if not Path(name).parent.is_dir():
         raise UsageError(f"--json {name}: there is no folder {Path(name).parent}")
     return Path(name)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above zero")
-    return int(text)
-
-
-def _natural(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from zero on")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        found = float(text)
-    except ValueError:
-        found = 0.0
-    if not 0 < found <= 86400:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
-    return found
 
 
 def _dtypes(text: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from minisparse.core.dtypes import Array, DType
 from minisparse.core.tensor_type import Layout, TensorType
 from minisparse.core.triplets import Triplets
 from minisparse.formats.compressed import Compressed, add_at
+from minisparse.formats.elsewhere import name_here
 from minisparse.formats.holder import Block, Holder
 from minisparse.formats.operations import Operations
 from minisparse.formats.ordering import CHUNK
@@ -19,16 +20,6 @@ from minisparse.show import spy_text
 if TYPE_CHECKING:
     from minisparse.formats.pattern import Pattern
     from minisparse.formats.views import View
-
-
-_ELSEWHERE = {
-    "toarray": ".to_dense()", "todense": ".to_dense()", "A": ".to_dense()",
-    "tocsr": ".to('csr')", "tocsc": ".to('csc')", "tobsr": ".to('bsr', block=(4, 4))",
-    "transpose": ".T", "dot": " @ b", "multiply": " * B", "power": ".with_data(A.data**2)",
-    "getnnz": ".nnz", "nonzero": ".triplets()", "getrow": "[m]", "getcol": "[:, k]",
-    "conjugate": ".conj()",
-}  # fmt: skip
-"""Names of SciPy's, and what they are here."""
 
 
 class Matrix(Operations, Holder, ABC):
@@ -308,8 +299,9 @@ class Matrix(Operations, Holder, ABC):
 
         def __getattr__(self, name: str) -> Any:
             """Refuse a name that another library has, and say what it is here."""
-            hint = f"; write A{_ELSEWHERE[name]}" if name in _ELSEWHERE else ""
-            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{hint}")
+            raise AttributeError(
+                f"{type(self).__name__} has no attribute {name!r}{name_here(name)}"
+            )
 
     def __repr__(self) -> str:
         """Return one line: ``CSR(512x64 float32, 3277 stored, density 0.1, 28.3 kB)``."""

@@ -146,17 +146,17 @@ def _in_order(major: Array, minor: Array, data: Array, sizes: tuple[int, int]) -
     if words is None:
         order = lexical_order(major, minor, sizes)
         return Compressed(data[order], minor[order], indptr)
-    in_order, col = np.empty_like(data), np.empty_like(minor)
+    sorted_data, sorted_minor = np.empty_like(data), np.empty_like(minor)
     for part in chunks(len(data)):
         slots = words.slots(part)
-        data.take(slots, axis=0, out=in_order[part], mode="clip")
+        data.take(slots, axis=0, out=sorted_data[part], mode="clip")
         if len(data) <= _NEAR:
-            minor.take(slots, out=col[part], mode="clip")
+            minor.take(slots, out=sorted_minor[part], mode="clip")
         else:  # the words tell it too: two operations instead of a gather from far away
             cell = words.keys(part)
             cell -= cell // cell.dtype.type(sizes[1]) * cell.dtype.type(sizes[1])
-            col[part] = cell
-    return Compressed(in_order, col, indptr)
+            sorted_minor[part] = cell
+    return Compressed(sorted_data, sorted_minor, indptr)
 
 
 def merge(entries: Compressed) -> Compressed:

@@ -13,7 +13,7 @@ from minisparse.formats.compressed import expand, starts_of_runs, sum_runs
 from minisparse.formats.csr import CSR
 from minisparse.formats.holder import Block
 from minisparse.formats.intake import as_integers, as_shape, as_values, check_range
-from minisparse.formats.ordering import lexical_order
+from minisparse.formats.ordering import is_ordered, lexical_order
 
 if TYPE_CHECKING:
     from minisparse.formats.pattern import Pattern
@@ -85,7 +85,7 @@ class COO(Matrix):
     @cached_property
     def has_sorted_indices(self) -> bool:
         """Whether entries are sorted by row, then by column."""
-        return lexical_order(self.row, self.col, self.shape) is None
+        return is_ordered(self.row, self.col)
 
     @cached_property
     def has_canonical_format(self) -> bool:

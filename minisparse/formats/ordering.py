@@ -190,19 +190,6 @@ def stable_order(keys: Array, bound: int) -> Array:
     return order
 
 
-def count_lines(lines: Array, count: int) -> Array:
-    """Return how many of sorted line numbers are 0, 1, …, below ``count``.
-
-    Examples
-    --------
-    >>> count_lines(np.array([0, 0, 2]), 3)
-    array([2, 0, 1])
-    """
-    if len(lines) > 32 * count:  # few lines are found faster than many entries are counted
-        return np.diff(np.searchsorted(lines, np.arange(count + 1, dtype=lines.dtype)))
-    return np.bincount(lines, minlength=count)
-
-
 def starts_of_lines(lines: Array, count: int) -> Array:
     """Return where each of so many lines starts among sorted line numbers, and where all end.
 
@@ -211,6 +198,8 @@ def starts_of_lines(lines: Array, count: int) -> Array:
     >>> starts_of_lines(np.array([0, 0, 2]), 3)
     array([0, 2, 2, 3])
     """
+    if len(lines) > 32 * count:  # few lines are found faster than many entries are counted
+        return np.searchsorted(lines, np.arange(count + 1, dtype=lines.dtype))
     indptr = np.zeros(count + 1, np.int64)
-    np.cumsum(count_lines(lines, count), out=indptr[1:])
+    np.cumsum(np.bincount(lines, minlength=count), out=indptr[1:])
     return indptr

@@ -7,6 +7,7 @@ import numpy as np
 from minisparse.core.dtypes import Array, DType
 from minisparse.core.triplets import Triplets
 from minisparse.oracle import bounds
+from minisparse.oracle.problem import cell_numbers
 from minisparse.oracle.profile import Profile
 from minisparse.oracle.structures import SparseTruth
 from minisparse.oracle.sums import Sums, cut, exact_products
@@ -43,7 +44,7 @@ def _chosen(entries: Triplets, numbers: Array) -> Triplets:
 
 def _last_of_each(entries: Triplets) -> Array:
     """Return the numbers of the entries that no other of the same cell follows."""
-    cells = entries.row.astype(np.int64) * max(1, entries.shape[1]) + entries.col
+    cells = cell_numbers(entries)
     _, first = np.unique(cells[::-1], return_index=True)
     return np.sort(len(cells) - 1 - first)
 
@@ -132,7 +133,7 @@ def converted(truth: SparseTruth, entries: Triplets, profile: Profile) -> Sparse
     if profile.signed_zero == "kept" and is_float(entries.data.dtype):
         width = max(1, entries.shape[1])
         cells, first, count = np.unique(
-            entries.row.astype(np.int64) * width + entries.col,
+            cell_numbers(entries),
             return_index=True,
             return_counts=True,
         )

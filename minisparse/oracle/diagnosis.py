@@ -16,7 +16,7 @@ from minisparse.oracle.diagnosis_numbers import converted
 from minisparse.oracle.diagnosis_structure import STRUCTURE
 from minisparse.oracle.diagnosis_values import VALUES
 from minisparse.oracle.evidence import Evidence, Hypothesis
-from minisparse.oracle.problem import Problem
+from minisparse.oracle.problem import Problem, has_duplicates, is_sorted
 
 CHANGES = "differs from call to call: a race, or something random"
 """What is said of a failure that does not come every time."""
@@ -52,9 +52,9 @@ def rule_id(case: Evidence, guessed: str) -> str:
     problem = case.problem
     if problem.index_dtypes != ("int32", "int32"):
         return "S12"
-    if _has_duplicates(problem):
+    if has_duplicates(problem.a):
         return "S2"
-    if not _is_sorted(problem):
+    if not is_sorted(problem.a):
         return "S3"
     if rule in ("exception", "crash", "timeout"):
         return "S16"
@@ -103,23 +103,12 @@ def _op(case: Evidence) -> str:
     return "convert" if "_to_" in case.contract.name else case.contract.name.rpartition("_")[0]
 
 
-def _has_duplicates(problem: Problem) -> bool:
-    cells = problem.a.row.astype(np.int64) * max(1, problem.a.shape[1]) + problem.a.col
-    return len(np.unique(cells)) < len(cells)
-
-
-def _is_sorted(problem: Problem) -> bool:
-    order = np.argsort(problem.a.row, kind="stable")
-    row, col = problem.a.row[order], problem.a.col[order]
-    return not ((row[1:] == row[:-1]) & (col[1:] < col[:-1])).any()
-
-
 # -- manners ---------------------------------------------------------------------------------------
 
 
 def _writes(case: Evidence) -> str:
     name = case.found.judgement.message.rpartition("input ")[2]
-    if not _is_sorted(case.problem) and case.right_on(_sorted(case.problem)):
+    if not is_sorted(case.problem.a) and case.right_on(_sorted(case.problem)):
         return f"sorts its input {name} in place"
     return f"writes into its input {name}"
 
@@ -216,7 +205,7 @@ _CIRCUMSTANCES: tuple[
         lambda p: f"does not take index arrays of {' and '.join(p.index_dtypes)}",
     ),
     (
-        lambda p: not _is_sorted(p),
+        lambda p: not is_sorted(p.a),
         _sorted,
         lambda p: "assumes sorted indices",
     ),

@@ -1,6 +1,5 @@
 """Guesses where values are wrong: which other problem the result would have been right for."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -9,19 +8,11 @@ from minisparse.core.dtypes import Array
 from minisparse.core.triplets import Triplets
 from minisparse.oracle.diagnosis_numbers import NUMBERS
 from minisparse.oracle.diagnosis_ops import LAST, OPS
+from minisparse.oracle.diagnosis_readings import TILES, readings
 from minisparse.oracle.evidence import Evidence, Hypothesis
-from minisparse.oracle.problem import Problem
+from minisparse.oracle.problem import Problem, cell_numbers
 from minisparse.oracle.profile import IEEE
 from minisparse.oracle.values import is_float
-
-_TILES = (4, 8, 16, 32, 64, 128)
-_SMALL = 1024
-_LIMITS = (16, 32, 64, 128, 256, 512, 1024)
-
-
-def _cells(problem: Problem) -> Array:
-    cells: Array = problem.a.row.astype(np.int64) * max(1, problem.a.shape[1]) + problem.a.col
-    return cells
 
 
 def _stale(case: Evidence) -> str:
@@ -59,7 +50,7 @@ def _index_overflow(case: Evidence) -> str:
 
 
 def _duplicates(case: Evidence) -> str:
-    problem, cells = case.problem, _cells(case.problem)
+    problem, cells = case.problem, cell_numbers(case.problem.a)
     first, number = np.unique(cells, return_index=True, return_inverse=True)[1:]
     if len(first) == len(cells):
         return ""
@@ -227,58 +218,10 @@ def _unset_rows(case: Evidence) -> str:
 
 def _other_matrix(case: Evidence) -> str:
     problem = case.problem
-    for words, other in _readings(problem):
+    for words, other in readings(problem):
         if ("transposed" not in words or _is_product(case)) and case.as_if(other):
             return words
     return ""
-
-
-def _readings(problem: Problem) -> Iterator[tuple[str, Problem]]:
-    """Yield wrong ways to read a matrix, and what would then be read."""
-    a, data = problem.a, problem.a.data
-    if a.shape[0] == a.shape[1] and a.shape[0] > 1:
-        yield "the matrix is read transposed", replace(problem, a=a._replace(row=a.col, col=a.row))
-    if data.dtype.kind == "c":
-        yield "complex values are conjugated", replace(problem, a=a._replace(data=np.conj(data)))
-        real = data.real.astype(data.dtype)
-        yield "imaginary parts of the matrix are lost", replace(problem, a=a._replace(data=real))
-    if problem.b.dtype.kind == "c":
-        real = problem.b.real.astype(problem.b.dtype)
-        yield "imaginary parts of b are lost", replace(problem, b=real)
-    if (data != 1).any() and len(data):
-        ones = replace(problem, a=a._replace(data=np.ones_like(data)))
-        yield "stored values are not multiplied with", ones
-    yield from _lost_entries(problem)
-
-
-def _lost_entries(problem: Problem) -> Iterator[tuple[str, Problem]]:
-    """Yield what is left of a matrix when loops end too soon or begin too late."""
-    row = problem.a.row
-    count = np.bincount(row, minlength=problem.a.shape[0])
-    order = np.argsort(row, kind="stable")
-    slot = np.empty(len(row), int)
-    slot[order] = np.arange(len(row)) - (np.cumsum(count) - count)[row[order]]
-    length = count[row]
-    longest = int(length.max(initial=0))
-    for tile in sorted({*_TILES, *_LIMITS}, reverse=True):
-        if longest <= tile:
-            continue
-        words = f"the last partial tile of {tile} of a row's entries is lost"
-        if longest < 2 * tile and (longest > tile > 8):
-            words = f"only the first {tile} entries of a row count, or {words}"
-        yield words, problem.with_entries(slot < length // tile * tile)
-        yield words, problem.with_entries((length < tile) | (slot < length // tile * tile))
-        if tile in _LIMITS:
-            words = f"only the first {tile} entries of a row count"
-            yield words, problem.with_entries(slot < tile)
-    # Beside large numbers, any small difference looks like a term that was left out.
-    if len(row) > 1 and np.abs(problem.a.data.astype(np.complex128)).max() <= _SMALL:
-        pointers = "off by one in the row pointers"
-        yield (
-            f"the last entry of every row is lost: {pointers}",
-            problem.with_entries(slot < length - 1),
-        )
-        yield f"the first entry of every row is lost: {pointers}", problem.with_entries(slot > 0)
 
 
 def _lost_part(case: Evidence) -> str:
@@ -293,7 +236,7 @@ def _lost_part(case: Evidence) -> str:
         hit: Array = np.logical_or.reduce(wrong, axis=1 - axis)
         begin = int(hit.argmax())
         if begin and not hit[:begin].any():
-            tiles = [tile for tile in _TILES[::-1] if begin == size // tile * tile]
+            tiles = [tile for tile in TILES[::-1] if begin == size // tile * tile]
             if tiles:
                 return f"the last partial tile of {tiles[0]} {what} is lost"
             if begin == size - 1:

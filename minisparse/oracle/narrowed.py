@@ -8,7 +8,7 @@ import numpy as np
 
 from minisparse.core.errors import UsageError
 from minisparse.oracle.contracts import Arguments, Contract
-from minisparse.oracle.problem import Problem, fitting_index_dtype
+from minisparse.oracle.problem import Problem, cell_numbers, fitting_index_dtype
 from minisparse.oracle.profile import Profile
 from minisparse.oracle.values import DTYPES
 
@@ -94,7 +94,7 @@ def _taken(problem: Problem, profile: Profile) -> Problem:
     """Return the nearest problem that the profile does not reject."""
     a = problem.a
     numbers = np.arange(len(a.row))
-    cells = a.row.astype(np.int64) * max(1, a.shape[1]) + a.col
+    cells = cell_numbers(a)
     if profile.duplicates == "reject":
         numbers = np.sort(np.unique(cells, return_index=True)[1])
     if profile.unsorted == "reject":

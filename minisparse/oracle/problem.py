@@ -92,17 +92,39 @@ def fitting_index_dtype(wanted: str, largest: int) -> str:
     return wanted if largest <= np.iinfo(wanted).max else "int32"
 
 
+def cell_numbers(a: Triplets) -> Array:
+    """Return for each entry the number of its cell, ``row * columns + column``, as int64.
+
+    Examples
+    --------
+    >>> cell_numbers(Triplets(np.array([0, 2]), np.array([1, 0]), np.zeros(2), (3, 4)))
+    array([1, 8])
+    """
+    numbers: Array = a.row.astype(np.int64) * max(1, a.shape[1]) + a.col
+    return numbers
+
+
+def has_duplicates(a: Triplets) -> bool:
+    """Tell whether a cell is stored twice."""
+    cells = cell_numbers(a)
+    return len(np.unique(cells)) < len(cells)
+
+
+def is_sorted(a: Triplets) -> bool:
+    """Tell whether the columns of each row never decrease, in whatever order rows come."""
+    by_row = cell_numbers(a)[np.argsort(a.row, kind="stable")]
+    return not (by_row[1:] < by_row[:-1]).any()
+
+
 def describe(problem: Problem) -> str:
     """Say what is not plain about a problem: what a failure's smallest input still needs."""
     a = problem.a
-    cells = a.row.astype(np.int64) * max(1, a.shape[1]) + a.col
-    by_row = cells[np.argsort(a.row, kind="stable")]
     finite = bool(np.isfinite(a.data).all() and np.isfinite(problem.b).all())
     found = {
-        "nothing stored": not len(cells),
+        "nothing stored": not len(a.row),
         "empty rows": 0 < len(np.unique(a.row)) < a.shape[0],
-        "unsorted": bool((by_row[1:] < by_row[:-1]).any()),
-        "duplicates": len(np.unique(cells)) < len(cells),
+        "unsorted": not is_sorted(a),
+        "duplicates": has_duplicates(a),
         "explicit zeros": bool((a.data == 0).any()),
         "NaN or infinities": not finite,
         f"layout {problem.layout}": problem.layout != "C",

@@ -13,6 +13,7 @@ import numpy as np
 
 from minisparse.core.dtypes import Array, DType
 from minisparse.core.triplets import Triplets
+from minisparse.oracle.problem import cell_numbers
 from minisparse.oracle.sums import exact_products
 from minisparse.oracle.truth import Truth
 from minisparse.oracle.verdict import FAIL, Judgement, judge
@@ -122,14 +123,11 @@ class SparseTruth:
         major = np.repeat(np.arange(len(first) - 1), indptr[1:] - indptr[:-1])
         if self.kind == "csc":
             return Triplets(minor, major, data, self.shape)
-        (r, c), (m, k) = self.block, self.shape
-        row = np.broadcast_to(
-            (major * r)[:, None, None] + np.arange(r)[:, None], (len(major), r, c)
-        )
-        col = np.broadcast_to((minor * c)[:, None, None] + np.arange(c), (len(minor), r, c))
-        inside = ((row < m) & (col < k)).ravel()
+        m, k = self.shape
+        row, col = cells_of_blocks(major, minor, self.block)
+        inside = (row < m) & (col < k)
         data = data.reshape(-1)
-        return Triplets(row.ravel()[inside], col.ravel()[inside], data[inside], self.shape)
+        return Triplets(row[inside], col[inside], data[inside], self.shape)
 
     def _wrong_order(self, entries: Triplets) -> str:
         """Return what is wrong with the order or the number of entries of a cell."""
@@ -147,7 +145,7 @@ class SparseTruth:
                     f"({entries.row[p]}, {entries.col[p]}), but entries must be sorted"
                 )
         if self.is_distinct:
-            cell = entries.row * max(1, self.shape[1]) + entries.col
+            cell = cell_numbers(entries)
             cells, counts = np.unique(cell, return_counts=True)
             if (counts > 1).any():
                 m, k = divmod(int(cells[counts.argmax()]), max(1, self.shape[1]))
@@ -159,7 +157,7 @@ class SparseTruth:
     def _judge_cells(self, entries: Triplets) -> Judgement:
         width = max(1, self.shape[1])
         wanted = self.row * width + self.col
-        cell = entries.row * width + entries.col
+        cell = cell_numbers(entries)
         at = np.searchsorted(wanted, cell)
         known = at < len(wanted)
         known[known] = wanted[at[known]] == cell[known]
@@ -231,12 +229,27 @@ def _wrong_pointers(indptr: Array, majors: int, stored: int) -> str:
     return ""
 
 
+def cells_of_blocks(
+    block_row: Array, block_col: Array, block: tuple[int, int]
+) -> tuple[Array, Array]:
+    """Return rows and columns of all cells of blocks, ``[nblocks * r * c]``, row by row of each.
+
+    Examples
+    --------
+    >>> cells_of_blocks(np.array([1]), np.array([0]), (1, 2))
+    (array([1, 1]), array([0, 1]))
+    """
+    r, c = block
+    shape = (len(block_row), r, c)
+    row = (block_row * r)[:, None, None] + np.arange(r)[:, None]
+    col = (block_col * c)[:, None, None] + np.arange(c)
+    return np.broadcast_to(row, shape).ravel(), np.broadcast_to(col, shape).ravel()
+
+
 def cells_of(entries: Triplets) -> tuple[Array, Array, Array]:
     """Return the cells that are stored, sorted, and for each entry the number of its cell."""
     width = max(1, entries.shape[1])
-    cells, number = np.unique(
-        entries.row.astype(np.int64) * width + entries.col, return_inverse=True
-    )
+    cells, number = np.unique(cell_numbers(entries), return_inverse=True)
     row, col = np.divmod(cells, width)
     return row, col, number.reshape(-1)
 
@@ -265,12 +278,9 @@ def blocks_of(entries: Triplets, block: tuple[int, int]) -> SparseTruth:
     cells = same_matrix(entries, "bsr", is_sorted=False, is_distinct=True)
     grid = Triplets(cells.row // r, cells.col // c, cells.values.hi, (-(-m // r), -(-k // c)))
     block_row, block_col, _ = cells_of(grid)
-    row = np.broadcast_to(
-        (block_row * r)[:, None, None] + np.arange(r)[:, None], (len(block_row), r, c)
-    )
-    col = np.broadcast_to((block_col * c)[:, None, None] + np.arange(c), (len(block_row), r, c))
-    order = np.lexsort((col.ravel(), row.ravel()))
-    row, col = row.ravel()[order], col.ravel()[order]
+    row, col = cells_of_blocks(block_row, block_col, block)
+    order = np.lexsort((col, row))
+    row, col = row[order], col[order]
     at = np.searchsorted(row * max(1, k) + col, cells.row * max(1, k) + cells.col)
 
     def spread(x: Array) -> Array:

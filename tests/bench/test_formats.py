@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from minisparse.bench import formats
-from minisparse.bench.formats import LIMITS, Plan, as_json, measure_all, pairs, report_text
+from minisparse.bench.formats import LIMITS, Plan, measure_all, pairs
+from minisparse.bench.formats_report import as_json, report_text
 from minisparse.bench.machine import describe_machine
 from minisparse.cli import main
 from minisparse.core.extras import is_installed

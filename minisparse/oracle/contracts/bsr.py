@@ -13,6 +13,7 @@ from minisparse.ops import SPMM
 from minisparse.oracle.contracts.contract import Arguments, Encoding
 from minisparse.oracle.contracts.product import product
 from minisparse.oracle.problem import Problem
+from minisparse.oracle.structures import cells_of_blocks
 
 
 def _encode(problem: Problem) -> Arguments:
@@ -45,11 +46,9 @@ def _encode(problem: Problem) -> Arguments:
 def _decode(arguments: Mapping[str, Any]) -> Triplets:
     indptr, data = arguments["indptr"].astype(np.int64), arguments["data"]
     _, r, c = data.shape
-    row = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))[:, None, None] * r
-    col = arguments["indices"].astype(np.int64)[:, None, None] * c
-    row = np.broadcast_to(row + np.arange(r)[:, None], data.shape)
-    col = np.broadcast_to(col + np.arange(c), data.shape)
-    return Triplets(row.ravel(), col.ravel(), data.ravel(), arguments["shape"])
+    block_row = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+    row, col = cells_of_blocks(block_row, arguments["indices"].astype(np.int64), (r, c))
+    return Triplets(row, col, data.ravel(), arguments["shape"])
 
 
 SPMM_BSR = product(

@@ -78,6 +78,19 @@ class Contract:
     values: str = "data"
 
 
+_LARGEST = 200_000
+"""Terms of a result beyond which an exact answer takes too long."""
+
+
+def multiplies(problem: Problem) -> bool:
+    """Tell whether a and b have a common dtype, and entries times columns are not too many."""
+    try:
+        np.result_type(problem.a.data, problem.b)
+    except TypeError:
+        return False
+    return bool(len(problem.a.row) * problem.b.shape[1] <= _LARGEST)
+
+
 def placed(arguments: Arguments, problem: Problem, dense: frozenset[str]) -> Arguments:
     """Return arguments as they should lie in memory.
 

@@ -7,14 +7,13 @@ import numpy as np
 
 from minisparse.core.triplets import Triplets
 from minisparse.oracle.choices import sampled
-from minisparse.oracle.contracts.contract import Arguments, Contract, Operands, placed
+from minisparse.oracle.contracts.contract import Arguments, Contract, Operands, multiplies, placed
 from minisparse.oracle.contracts.csr import ENCODING
 from minisparse.oracle.problem import Problem
 from minisparse.oracle.profile import Profile
 from minisparse.oracle.sampled import exact_sddmm
 from minisparse.oracle.truth import Truth
 
-_LARGEST = 200_000
 _DENSE = ("x", "y")
 
 
@@ -42,19 +41,11 @@ def _expect(arguments: Mapping[str, Any], profile: Profile) -> Truth:
     return sampled(exact_sddmm(mask, x, y, profile), mask, x, y, profile)
 
 
-def _accepts(problem: Problem) -> bool:
-    try:
-        np.result_type(problem.a.data, problem.b)
-    except TypeError:
-        return False
-    return bool(len(problem.a.row) * problem.b.shape[1] <= _LARGEST)
-
-
 SDDMM_CSR = Contract(
     "sddmm_csr",
     "(indptr, indices, data, shape, x [M, K], y [K, N]) -> data * (x @ y) at the stored positions",
     _arguments,
     _operands,
     _expect,
-    _accepts,
+    multiplies,
 )

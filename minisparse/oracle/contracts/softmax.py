@@ -3,13 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from minisparse.core.triplets import Triplets
 from minisparse.oracle.choices import softmax
 from minisparse.oracle.contracts.contract import Arguments, Contract, Operands, placed
 from minisparse.oracle.contracts.csr import ENCODING
-from minisparse.oracle.problem import Problem
+from minisparse.oracle.problem import Problem, has_duplicates
 from minisparse.oracle.profile import Profile
 from minisparse.oracle.softmax import exact_softmax
 from minisparse.oracle.truth import Truth
@@ -32,9 +30,7 @@ def _expect(arguments: Mapping[str, Any], profile: Profile) -> Truth:
 
 def _accepts(problem: Problem) -> bool:
     """Refuse what is not real, and duplicates: whether they share a weight is not settled."""
-    a = problem.a
-    cells = a.row.astype(np.int64) * max(1, a.shape[1]) + a.col
-    return is_float(a.data.dtype) and len(np.unique(cells)) == len(cells)
+    return is_float(problem.a.data.dtype) and not has_duplicates(problem.a)
 
 
 SOFTMAX_CSR = Contract(

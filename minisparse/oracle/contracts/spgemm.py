@@ -7,14 +7,12 @@ from typing import Any
 import numpy as np
 
 from minisparse.core.triplets import Triplets
-from minisparse.oracle.contracts.contract import Arguments, Contract, Operands, placed
+from minisparse.oracle.contracts.contract import Arguments, Contract, Operands, multiplies, placed
 from minisparse.oracle.contracts.csr import ENCODING
 from minisparse.oracle.problem import Problem, fitting_index_dtype
 from minisparse.oracle.profile import Profile
 from minisparse.oracle.spgemm import exact_spgemm
 from minisparse.oracle.structures import SparseTruth
-
-_LARGEST = 200_000
 
 
 def _second(problem: Problem) -> Problem:
@@ -65,15 +63,6 @@ def _expect(arguments: Mapping[str, Any], profile: Profile) -> SparseTruth:
     return exact_spgemm(a, b, profile)
 
 
-def _accepts(problem: Problem) -> bool:
-    """Refuse dtypes that do not mix, and what would make too many terms."""
-    try:
-        np.result_type(problem.a.data, problem.b)
-    except TypeError:
-        return False
-    return bool(len(problem.a.row) * problem.b.shape[1] <= _LARGEST)
-
-
 SPGEMM_CSR = Contract(
     "spgemm_csr",
     "(a_indptr, a_indices, a_data, a_shape, b_indptr, b_indices, b_data, b_shape) -> "
@@ -81,6 +70,6 @@ SPGEMM_CSR = Contract(
     _arguments,
     _operands,
     _expect,
-    _accepts,
+    multiplies,
     values="a_data",
 )

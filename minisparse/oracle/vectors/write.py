@@ -19,7 +19,7 @@ from minisparse.core.extras import require
 from minisparse.core.files import written_whole
 from minisparse.oracle.cases import hard_problems
 from minisparse.oracle.contracts import CONTRACTS, Contract, find_contract
-from minisparse.oracle.problem import Problem
+from minisparse.oracle.problem import Problem, has_duplicates, is_sorted
 from minisparse.oracle.profile import DEFAULT
 from minisparse.oracle.random_cases import random_problem
 from minisparse.oracle.special_cases import special_problems
@@ -183,14 +183,12 @@ def _arrays(truth: Truth | SparseTruth) -> dict[str, Array]:
 def _rules(problem: Problem) -> tuple[str, ...]:
     """Return the rules that a case is about, found by looking at its arrays."""
     a, b = problem.a, problem.b
-    cells = a.row.astype(np.int64) * max(1, a.shape[1]) + a.col
-    by_row = cells[np.argsort(a.row, kind="stable")]
     finite = all(np.isfinite(x).all() for x in (a.data, b, problem.bias))
     floats = is_float(a.data.dtype) or a.data.dtype.kind == "c"
     found = {
         "S1": bool((a.data == 0).any()) or not finite,
-        "S2": len(np.unique(cells)) < len(cells),
-        "S3": bool((by_row[1:] < by_row[:-1]).any()),
+        "S2": has_duplicates(a),
+        "S3": not is_sorted(a),
         "S7": a.data.dtype != b.dtype,
         "S8": a.data.dtype.itemsize <= 2 or a.data.dtype.kind in "biu",
         "S9": floats,

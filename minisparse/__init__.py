@@ -34,7 +34,8 @@ if TYPE_CHECKING:
         write_mtx,
     )
     from minisparse.graph import Graph, GraphBuilder
-    from minisparse.kernels.call import prepare, spmm, spmm_bias_relu, spmv
+    from minisparse.kernels.call import prepare
+    from minisparse.kernels.functions import spmm, spmm_bias_relu, spmv
 
 _HOME = {
     "minisparse.api": ("Evaluation", "compile", "evaluate", "load"),
@@ -61,7 +62,8 @@ _HOME = {
         "write_mtx",
     ),
     "minisparse.graph": ("Graph", "GraphBuilder"),
-    "minisparse.kernels.call": ("prepare", "spmm", "spmm_bias_relu", "spmv"),
+    "minisparse.kernels.call": ("prepare",),
+    "minisparse.kernels.functions": ("spmm", "spmm_bias_relu", "spmv"),
 }
 _ROOMS = ("debugger", "examples", "formats", "graph", "kernels", "ops", "oracle", "show")
 

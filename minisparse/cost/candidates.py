@@ -80,7 +80,7 @@ def candidates(graph: Graph, node: Node, target: Target) -> tuple[Candidate, ...
 
 def _layouts(graph: Graph, node: Node, kernel: Kernel) -> Iterator[Layout]:
     """Yield the layouts of the weight that a kernel could be given."""
-    at = node.op.base.sparse
+    at = node.op.base.weight
     if at is None or at >= len(node.inputs):
         if kernel.format is None:
             yield DENSE
@@ -109,7 +109,7 @@ def _priced(
 ) -> Candidate | None:
     """Return a candidate with its price, or None where the op does not take such a weight."""
     types = graph.operand_types(node)
-    at = node.op.base.sparse
+    at = node.op.base.weight
     pattern, weight_bytes, attrs = None, 0, node.attrs
     if at is not None and at < len(types):
         pattern = graph.patterns.get(node.inputs[at])

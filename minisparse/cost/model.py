@@ -39,10 +39,10 @@ def work_of(
     attrs : mapping
         The op's attributes.
     """
-    own = types[: len(op.base.operands)]
-    if level.work is not None and (pattern is not None or op.base.sparse is None):
+    own, attrs = op.split(types)[0], op.attrs_of(op.base, attrs)
+    if level.work is not None and (pattern is not None or op.base.weight is None):
         return level.work(pattern, own, attrs)
-    unit = "elementwise" if op.base.sparse is None else "matmul"
+    unit = "elementwise" if op.base.weight is None else "matmul"
     return Work(op.base.flops(own, attrs), kernel.bytes_moved(*own), calls=1, unit=unit)
 
 

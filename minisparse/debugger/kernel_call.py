@@ -45,15 +45,15 @@ def open_kernel(
             f"node '{node.name}' reads '{missing[0]}', which is not computed yet: "
             f"go to node '{node.name}' first"
         )
-    operands: list[Any] = [values[name] for name in node.inputs[: len(node.op.base.operands)]]
-    at = node.op.base.sparse
+    operands: list[Any] = [values[name] for name in node.op.split(node.inputs)[0]]
+    at = node.op.base.weight
     if at is not None:
         weight = operands[at] if format is None else _stored_as(operands[at], format)
         operands[at] = pack(level, weight)
     title = f"{node.name}: {kernel.name} loops"
     if node.op.epilogue:
         title += f", before {', '.join(part.name for part in node.op.epilogue)}"
-    return KernelSession(title, level.run, operands, node.attrs)
+    return KernelSession(title, level.run, operands, node.op.attrs_of(node.op.base, node.attrs))
 
 
 def _loops(plan: Plan, step: Step, format: str | None) -> tuple[Kernel, Level]:

@@ -52,7 +52,7 @@ def make_plan(
 
 def _layout(graph: Graph, node: Node) -> Layout | None:
     """Return the layout in which a node's weight arrives, None for an op without a weight."""
-    at = node.op.base.sparse
+    at = node.op.base.weight
     if at is None or at >= len(node.inputs):
         return None
     return graph.types[node.inputs[at]].layout
@@ -60,7 +60,7 @@ def _layout(graph: Graph, node: Node) -> Layout | None:
 
 def _columns(graph: Graph, node: Node) -> int:
     """Return how many columns a node's weight meets: outputs for each of its rows."""
-    at = node.op.base.sparse
+    at = node.op.base.weight
     if at is None or at >= len(node.inputs):
         return 0
     rows = graph.types[node.inputs[at]].dims[0]
@@ -84,7 +84,7 @@ def _step(graph: Graph, node: Node, priced: tuple[Candidate, ...], columns: int)
 
 def _packed(graph: Graph, node: Node, chosen: Candidate, columns: int) -> Any:
     """Return a constant weight as the level prepares it, None where there is nothing to do."""
-    at = node.op.base.sparse
+    at = node.op.base.weight
     if at is None or at >= len(node.inputs):
         return None
     weight = graph.constants.get(node.inputs[at])

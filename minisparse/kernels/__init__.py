@@ -1,8 +1,9 @@
 """How each op is computed: ``<op>/<format>.py``, one algorithm at up to four levels."""
 
 from minisparse.core.discover import declared
-from minisparse.kernels.call import Prepared, prepare, spmm, spmm_bias_relu, spmv
+from minisparse.kernels.call import Prepared, call, prepare
 from minisparse.kernels.execute import EPILOGUE_OPS, execute, make_finish, pack
+from minisparse.kernels.functions import spmm, spmm_bias_relu, spmv
 from minisparse.kernels.kernel import LEVELS, Finish, Kernel, Level, Work
 from minisparse.kernels.lookup import find_level, kernels_for
 
@@ -18,6 +19,7 @@ __all__ = [
     "Level",
     "Prepared",
     "Work",
+    "call",
     "execute",
     "find_level",
     "kernels_for",

@@ -1,6 +1,7 @@
-"""Kernels as plain functions: ``ms.spmm``, ``ms.spmv``, ``ms.spmm_bias_relu``, ``ms.prepare``."""
+"""Call a kernel by op and level: once, or packed for many times with ``ms.prepare``."""
 
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from minisparse.formats import Matrix
 from minisparse.kernels.execute import execute, pack
 from minisparse.kernels.kernel import Kernel, Level
 from minisparse.kernels.lookup import find_level
-from minisparse.ops import OPS, SPMM, SPMM_BIAS_RELU, SPMV, Op
+from minisparse.ops import OPS, Op
 
 
 class Prepared:
@@ -45,13 +46,14 @@ class Prepared:
         self.seconds = time.perf_counter() - start
         self.bytes = int(self._packed.nbytes)
 
-    def __call__(self, *operands: Any, out: Array | None = None) -> Array:
+    def __call__(self, *operands: Any, out: Array | None = None) -> Any:
         """Compute the op with the packed matrix and the other operands.
 
         Parameters
         ----------
         *operands : ndarray
-            B ``[K, N]``, and the bias ``[M]`` where the op has one; x ``[K]`` for spmv.
+            All but the packed matrix, in the op's order: B ``[K, N]``, and the bias ``[M]`` where
+            the op has one; x ``[K]`` for spmv.
         out : ndarray, optional
             Where the result goes, of its shape and dtype.
 
@@ -60,13 +62,18 @@ class Prepared:
         ShapeError, DTypeError
             If an operand breaks a constraint of the op; the message names it.
         """
-        given = [_as_array(x, self.op) for x in operands]
-        (result,) = self.op.infer([self.type, *map(dense_type, given)])
+        at = self.op.base.weight or 0
+        given = [*operands[:at], None, *operands[at:]]
+        for i, x in enumerate(given):
+            if i != at:
+                given[i] = as_operand(x, self.op, i)
+        types = [self.type if i == at else _type(x) for i, x in enumerate(given)]
+        (result,) = self.op.infer(types)
         if out is not None:
             _check_out(out, result, self.op)
+        given[at] = self._packed
         with np.errstate(all="ignore"):  # 0 * inf and overflow are values here, not accidents
-            found: Array = execute(self.op, self._level, (self._packed, *given), None, out)
-        return found
+            return execute(self.op, self._level, given, None, out)
 
     def __repr__(self) -> str:
         """Return what it computes, and what packing took."""
@@ -112,93 +119,83 @@ def prepare(op: str, A: Matrix | Array, columns: int = 256, level: str = "vector
            [5., 5.],
            [5., 5.]], dtype=float32)
     """
-    if op not in OPS or OPS[op].base.sparse != 0 or OPS[op].attrs:
-        known = [o.name for o in OPS.values() if o.base.sparse == 0 and not o.attrs]
+    known = [o.name for o in OPS.values() if _takes_packed(o)]
+    if op not in known:
         raise UnsupportedOpError(
             f"prepare: no op '{op}' takes a packed matrix; {', '.join(known)} do"
         )
     if columns < 0:
         raise ShapeError(f"prepare: columns is {columns}; it cannot be negative")
     if not isinstance(A, Matrix):
-        A = _as_array(A, OPS[op])
+        A = np.asarray(A)
         if A.ndim != 2 or not is_supported(A.dtype):
             raise ShapeError(f"prepare: A is {dense_type(A)}; it must be a matrix of numbers")
     kernel, _ = find_level(OPS[op], _type(A).format, level)
     return Prepared(OPS[op], kernel, level, A, columns)
 
 
-def spmm(A: Matrix | Array, b: Any, level: str = "vectorized", out: Array | None = None) -> Array:
-    """Return ``A @ b`` for A ``[M, K]`` in any format and b ``[K, N]``.
+def _takes_packed(op: Op) -> bool:
+    """Tell whether an op has one matrix to pack, and nothing to be told by attributes."""
+    return len(op.base.sparse) == 1 and not op.attrs
+
+
+def call(
+    op: Op,
+    operands: Sequence[Any],
+    level: str,
+    out: Array | None = None,
+    attrs: Mapping[str, Any] | None = None,
+) -> Any:
+    """Check the operands of an op, pack its weight for this one call, and compute.
 
     Parameters
     ----------
-    A : Matrix or ndarray
-        An ndarray takes the dense kernel.
-    b : array_like, shape (K, N)
-        Dense.
+    op : Op
+        What to compute.
+    operands : sequence of Matrix or array_like
+        In the op's order; a matrix only where the op takes one.
     level : str
-        ``"loops"`` or ``"vectorized"``.
-    out : ndarray, shape (M, N), optional
-        Where the result goes; of dtype ``np.result_type(A, b)``.
+        Which level of the kernel for the weight's format.
+    out : ndarray, optional
+        Where the result goes, of its shape and dtype.
+    attrs : mapping, optional
+        Of the op; those left out take their defaults.
 
     Raises
     ------
     ShapeError, DTypeError
-        If a constraint is broken, as in docs/language.md.
+        If a constraint of the op is broken.
     UnsupportedOpError
-        If A's format has no kernel, or that no such level.
-
-    Examples
-    --------
-    >>> from minisparse.formats import CSR
-    >>> spmm(CSR([1.0, 2.0], [1, 0], [0, 1, 2], (2, 2)), np.array([[3.0], [4.0]]))
-    array([[4.],
-           [6.]])
+        If an operand is a matrix that must not be one, or there is no such kernel or level.
     """
-    return _call(SPMM, A, (b,), level, out)
+    given = [as_operand(x, op, i) for i, x in enumerate(operands)]
+    complete = op.complete(attrs or {})
+    (result,) = op.infer([_type(x) for x in given], complete)
+    if out is not None:
+        _check_out(out, result, op)
+    at = op.base.weight
+    _, found = find_level(op, "dense" if at is None else _type(given[at]).format, level)
+    if at is not None:
+        rows = max(given[at].shape[0], 1)
+        given[at] = pack(found, given[at], -(-result.size // rows))
+    with np.errstate(all="ignore"):  # 0 * inf and overflow are values here, not accidents
+        return execute(op, found, given, complete, out)
 
 
-def spmv(A: Matrix | Array, x: Any, level: str = "vectorized", out: Array | None = None) -> Array:
-    """Return ``A @ x`` for a vector x ``[K]``; see :func:`spmm`."""
-    return _call(SPMV, A, (x,), level, out)
-
-
-def spmm_bias_relu(
-    A: Matrix | Array, b: Any, bias: Any, level: str = "vectorized", out: Array | None = None
-) -> Array:
-    """Return ``relu(A @ b + bias[:, None])``, a layer of a network; see :func:`spmm`.
-
-    Parameters
-    ----------
-    bias : array_like, shape (M,)
-        One value for each row of A.
-    """
-    return _call(SPMM_BIAS_RELU, A, (b, bias), level, out)
-
-
-def _call(
-    op: Op, a: Matrix | Array, operands: tuple[Any, ...], level: str, out: Array | None
-) -> Array:
-    """Check, pack for this one call, and compute."""
-    given = [_as_array(x, op) for x in operands]
-    if not isinstance(a, Matrix):
-        a = _as_array(a, op)
-    op.infer([_type(a), *map(dense_type, given)])  # refuse before the effort of packing
-    kernel, _ = find_level(op, _type(a).format, level)
-    columns = given[0].shape[1] if given[0].ndim > 1 else 1
-    return Prepared(op, kernel, level, a, columns)(*given, out=out)
+def as_operand(x: Any, op: Op, at: int) -> Any:
+    """Return an operand as a matrix or an array; a matrix only where the op takes one."""
+    if not isinstance(x, Matrix):
+        return np.asarray(x)
+    if at not in op.base.sparse:
+        may = " and ".join(op.operands[i].upper() for i in op.base.sparse)
+        raise UnsupportedOpError(
+            f"{op.name}: only {may} can be sparse, but {x!r} was given beside it; write .to_dense()"
+        )
+    return x
 
 
 def _type(a: Matrix | Array) -> TensorType:
     return a.type if isinstance(a, Matrix) else dense_type(a)
-
-
-def _as_array(x: Any, op: Op) -> Array:
-    if isinstance(x, Matrix):
-        raise UnsupportedOpError(
-            f"{op.name}: only A can be sparse, but {x!r} was given beside it; write .to_dense()"
-        )
-    return np.asarray(x)
 
 
 def _check_out(out: Array, result: TensorType, op: Op) -> None:

@@ -9,10 +9,10 @@ import numpy as np
 from minisparse.core.dtypes import Array
 from minisparse.kernels.kernel import Finish, Level
 from minisparse.kernels.lookup import kernels_for
-from minisparse.ops import ADD_BIAS, RELU, Op
+from minisparse.ops import ADD, ADD_BIAS, RELU, Op
 
-EPILOGUE_OPS: tuple[Op, ...] = (ADD_BIAS, RELU)
-"""Ops that can finish another's result in place: each row by itself, and in the same dtype."""
+EPILOGUE_OPS: tuple[Op, ...] = (ADD_BIAS, RELU, ADD)
+"""Ops that can finish another's result in place, tile by tile: each element by itself."""
 
 
 def pack(level: Level, matrix: Any, columns: int = 256) -> Any:
@@ -56,70 +56,73 @@ def execute(
     out : ndarray, optional
         Where the result goes; of its shape and dtype.
     """
-    more = sum(len(part.operands) - 1 for part in op.epilogue)
-    base, extra = operands[: len(operands) - more], operands[len(operands) - more :]
-    finish, rest = _split(op, base, extra)
-    keywords: dict[str, Any] = dict(attrs or {})
-    if out is not None and level.takes_out and not rest:
+    complete = dict(attrs or {})
+    base, *rest = op.split(operands)
+    keywords = op.attrs_of(op.base, complete)
+    in_place = _fits_in_place(base, rest)
+    if out is not None and level.takes_out and in_place:
         keywords["out"] = out
-    if finish is not None and level.fuses:
-        keywords["finish"] = finish
+    finish = None
+    if op.epilogue and in_place:
+        finish = make_finish(op.epilogue, rest, complete)
+        if level.fuses:
+            keywords["finish"] = finish
     result = level.run(*base, **keywords)
     if finish is not None and not level.fuses:
-        finish(result, slice(0, result.shape[0]))
-    if rest:
-        result = _one_by_one(op.epilogue, result, extra)
+        finish(result, tuple(slice(0, length) for length in result.shape))
+    elif finish is None:
+        for part, more in zip(op.epilogue, rest, strict=True):
+            result = _dense_level(part.name).run(result, *more, **op.attrs_of(part, complete))
     if out is None or result is out:
         return result
     out[...] = result
     return out
 
 
-def _split(op: Op, base: Sequence[Any], extra: Sequence[Array]) -> tuple[Finish | None, bool]:
-    """Return how to finish in place, and whether the epilogue must instead follow on its own.
-
-    A bias of a wider dtype makes the result wider: that cannot happen in place.
-    """
-    if not op.epilogue:
-        return None, False
+def _fits_in_place(base: Sequence[Any], rest: Sequence[Sequence[Array]]) -> bool:
+    """Tell whether the epilogue keeps the result's dtype: a wider bias makes it wider."""
+    more = [x.dtype for operands in rest for x in operands]
+    if not more:
+        return True
     dtypes = {x.dtype for x in base}
-    dtype = dtypes.pop() if len(dtypes) == 1 else np.result_type(*(x.dtype for x in base))
-    if any(x.dtype != dtype and np.result_type(x, dtype) != dtype for x in extra):
-        return None, True
-    return make_finish(op.epilogue, extra), False
+    if len(dtypes) == 1 and dtypes.issuperset(more):
+        return True
+    dtype = np.result_type(*dtypes)
+    return all(np.result_type(x, dtype) == dtype for x in more)
 
 
-def make_finish(parts: Sequence[Op], operands: Sequence[Array]) -> Finish:
-    """Return what applies ops one after another, in place, to some rows of a result.
+def make_finish(
+    parts: Sequence[Op], operands: Sequence[Sequence[Array]], attrs: Mapping[str, Any]
+) -> Finish:
+    """Return what applies ops one after another, in place, to some part of a result.
 
     Parameters
     ----------
     parts : sequence of Op
         Each among :data:`EPILOGUE_OPS`.
-    operands : sequence of ndarray
-        What the parts take beside the result, in order; each with one value a row.
+    operands : sequence of sequence of ndarray
+        What each part takes beside the result; it broadcasts with the result, but for a bias
+        beside a matrix, which has one value a row.
+    attrs : mapping
+        Attributes of all parts.
     """
-    steps = []
-    at = 0
-    for part in parts:
-        count = len(part.operands) - 1
-        steps.append((_dense_level(part.name).run, operands[at : at + count]))
-        at += count
+    steps = [
+        (_dense_level(part.name).run, part is ADD_BIAS, more, {n: attrs[n] for n in part.attrs})
+        for part, more in zip(parts, operands, strict=True)
+    ]
 
-    def finish(tile: Array, rows: slice) -> None:
-        for run, more in steps:
-            run(tile, *(x[rows] for x in more), out=tile)
+    def finish(tile: Array, index: tuple[slice, ...]) -> None:
+        for run, by_row, more, own in steps:
+            near = (x[index[0]] if by_row else _part(x, index) for x in more)
+            run(tile, *near, **own, out=tile)
 
     return finish
 
 
-def _one_by_one(parts: Sequence[Op], result: Array, operands: Sequence[Array]) -> Array:
-    at = 0
-    for part in parts:
-        count = len(part.operands) - 1
-        result = _dense_level(part.name).run(result, *operands[at : at + count])
-        at += count
-    return result
+def _part(x: Array, index: tuple[slice, ...]) -> Array:
+    """Return what of ``x`` meets ``C[index]``, where ``x`` broadcasts with C."""
+    last = index[len(index) - x.ndim :]
+    return x[tuple(s if n != 1 else slice(None) for s, n in zip(last, x.shape, strict=True))]
 
 
 @cache

@@ -17,8 +17,8 @@ LEVELS = ("loops", "vectorized", "gpu", "library")
 class Finish(Protocol):
     """The epilogue of a fused op: bias and activation, applied in place while a tile is warm."""
 
-    def __call__(self, tile: Array, rows: slice) -> None:
-        """Finish ``tile`` in place; ``rows`` says which rows of C it holds, for the bias."""
+    def __call__(self, tile: Array, index: tuple[slice, ...]) -> None:
+        """Finish ``tile`` in place: it is ``C[index]``, a slice for each axis of the result."""
 
 
 @dataclass(frozen=True, slots=True)

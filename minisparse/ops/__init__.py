@@ -4,7 +4,15 @@ from minisparse.core.discover import declared
 from minisparse.ops.batch_normalization import BATCH_NORMALIZATION
 from minisparse.ops.conv import CONV
 from minisparse.ops.elementwise import ADD, ADD_BIAS, RELU
-from minisparse.ops.fused import CONV_RELU, GEMM_RELU, SPMM_BIAS, SPMM_BIAS_RELU, SPMM_RELU
+from minisparse.ops.fused import (
+    CONV_ADD_RELU,
+    CONV_RELU,
+    GEMM_RELU,
+    SPMM_BIAS,
+    SPMM_BIAS_ADD,
+    SPMM_BIAS_RELU,
+    SPMM_RELU,
+)
 from minisparse.ops.gemm import GEMM
 from minisparse.ops.layout import CONVERT, FLATTEN, TRANSPOSE
 from minisparse.ops.max_pool import MAX_POOL
@@ -23,6 +31,7 @@ __all__ = [
     "BATCH_NORMALIZATION",
     "CONV",
     "CONVERT",
+    "CONV_ADD_RELU",
     "CONV_RELU",
     "FLATTEN",
     "GEMM",
@@ -32,6 +41,7 @@ __all__ = [
     "RELU",
     "SPMM",
     "SPMM_BIAS",
+    "SPMM_BIAS_ADD",
     "SPMM_BIAS_RELU",
     "SPMM_RELU",
     "SPMV",

@@ -195,5 +195,5 @@ CONV = Op(
         "dilations": (1, 1),
         "group": 1,
     },
-    sparse=1,
+    sparse=(1,),
 )

@@ -58,6 +58,11 @@ def _add_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample("int8 that wraps", (np.full(3, 100, np.int8), np.full(3, 100, np.int8)))
 
 
+def _alike(first: Array, rng: np.random.Generator) -> tuple[Array, ...]:
+    """Return a residual: another value of the same shape."""
+    return (random_values(rng, first.shape, first.dtype),)
+
+
 ADD = Op(
     "add",
     ("a", "b"),
@@ -73,6 +78,7 @@ ADD = Op(
     lambda operands, attrs: np.asarray(np.add(*operands)),
     lambda types, attrs: _broadcast_shape(types).size,
     _add_samples,
+    companions=_alike,
 )
 
 

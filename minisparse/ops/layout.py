@@ -163,5 +163,5 @@ CONVERT = Op(
     _no_flops,
     _convert_samples,
     attrs={"format": "csr", "block": None},
-    sparse=0,
+    sparse=(0,),
 )

@@ -6,7 +6,7 @@ does not change it, except that implicit zeros are skipped (docs/language.md, ru
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from minisparse.ops.fusion import fuse
 
 Attrs = Mapping[str, Any]
 Types = Sequence[TensorType]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +102,9 @@ class Op:
         From a random generator to valid inputs, the awkward ones among them.
     attrs : mapping
         Default of every attribute that the op has.
-    sparse : int or None
-        Which operand may be stored sparse.
+    sparse : tuple of int
+        Which operands may be stored sparse. The first of them is the weight: its format decides
+        which kernel is taken, and it is what a kernel prepares.
     companions : callable
         From a first operand and a random generator to fitting operands beside it; what an op
         that can be fused after another needs, so that samples can be made for the two together.
@@ -121,7 +123,7 @@ class Op:
     flops: Callable[[Types, Attrs], int]
     samples: Callable[[np.random.Generator], Iterable[Sample]]
     attrs: Attrs = field(default_factory=dict)
-    sparse: int | None = None
+    sparse: tuple[int, ...] = ()
     companions: Callable[[Array, np.random.Generator], tuple[Array, ...]] = _no_companions
     elementwise: bool = False
     parts: tuple["Op", ...] = ()
@@ -130,7 +132,8 @@ class Op:
         """Return the op that feeds this op's result to ``after`` without a stop in memory.
 
         The meaning is derived from the two, never written a second time. Operands of ``after``
-        beyond its first are appended; it must have no attributes of its own.
+        beyond its first are appended; its attributes become the fused
+        op's, so no name may occur twice.
 
         Examples
         --------
@@ -153,6 +156,32 @@ class Op:
     def epilogue(self) -> tuple["Op", ...]:
         """The ops applied to the main result, in order; empty unless fused."""
         return self.parts[1:]
+
+    @property
+    def weight(self) -> int | None:
+        """Which operand is the weight: the first that may be sparse; None where none may."""
+        return self.sparse[0] if self.sparse else None
+
+    def split(self, operands: Sequence[T]) -> list[tuple[T, ...]]:
+        """Return operands part by part: those of the base, then what each of the epilogue adds.
+
+        Examples
+        --------
+        >>> from minisparse.ops import SPMM_BIAS_RELU
+        >>> SPMM_BIAS_RELU.split("a b bias".split())
+        [('a', 'b'), ('bias',), ()]
+        """
+        counts = [len(part.operands) - 1 for part in self.epilogue]
+        stop = len(operands) - sum(counts)  # the base may have left out optional ones
+        found = [tuple(operands[:stop])]
+        for count in counts:
+            found.append(tuple(operands[stop : stop + count]))
+            stop += count
+        return found
+
+    def attrs_of(self, part: "Op", attrs: Attrs) -> dict[str, Any]:
+        """Return those attributes of a fused op that are one part's own."""
+        return {name: attrs[name] for name in part.attrs}
 
     def check(self, types: Types, attrs: Attrs) -> None:
         """Raise the error of the first constraint that the operands break."""
@@ -216,8 +245,9 @@ class Op:
 
     def _check_storage(self, types: Types) -> None:
         for i, (name, given) in enumerate(zip(self.operands, types, strict=False)):
-            if given.format != "dense" and i != self.sparse:
-                may = "no operand" if self.sparse is None else f"only {self.operands[self.sparse]}"
+            if given.format != "dense" and i not in self.sparse:
+                named = " and ".join(_letter(self.operands[at], types[at]) for at in self.sparse)
+                may = f"only {named}" if named else "no operand"
                 raise UnsupportedOpError(
                     f"{self.name} (C0): {_letter(name, given)} is stored as {given.layout}, but "
                     f"{may} can be sparse here: make it a plain array with .to_dense()"

@@ -63,5 +63,5 @@ SPMM = Op(
     _dense,
     _flops,
     _samples,
-    sparse=0,
+    sparse=(0,),
 )

@@ -53,5 +53,5 @@ SPMV = Op(
     _dense,
     _flops,
     _samples,
-    sparse=0,
+    sparse=(0,),
 )

@@ -60,14 +60,12 @@ def exact(
     (np.float64(1e+16), np.float64(1.0))
     """
     attrs = op.complete(attrs or {})
-    answer = _base(op.base, operands[: len(op.base.operands)], attrs, profile)
-    rest = list(operands[len(op.base.operands) :])
-    for part in op.epilogue:
+    base, *rest = op.split(operands)
+    answer = _base(op.base, base, attrs, profile)
+    for part, more in zip(op.epilogue, rest, strict=True):
         if part.name not in EPILOGUES:
             raise _unknown(part, EPILOGUES)
-        count = len(part.operands) - 1
-        answer = EPILOGUES[part.name](answer, [_as_array(x) for x in rest[:count]])
-        rest = rest[count:]
+        answer = EPILOGUES[part.name](answer, [_as_array(x) for x in more], attrs)
     return _settled(answer)
 
 
@@ -236,10 +234,10 @@ OTHERS: dict[str, Callable[[Sequence[Array], Mapping[str, Any]], Answer]] = {
     "transpose": elementwise.transpose,
     "flatten": elementwise.flatten,
 }
-EPILOGUES: dict[str, Callable[[Answer, Sequence[Array]], Answer]] = {
-    "add_bias": lambda answer, more: _plus(answer, more[0][:, None]),
-    "add": lambda answer, more: _plus(answer, more[0]),
-    "relu": lambda answer, more: elementwise.relu(_settled(answer)),
+EPILOGUES: dict[str, Callable[[Answer, Sequence[Array], Mapping[str, Any]], Answer]] = {
+    "add_bias": lambda answer, more, attrs: _plus(answer, more[0][:, None]),
+    "add": lambda answer, more, attrs: _plus(answer, more[0]),
+    "relu": lambda answer, more, attrs: elementwise.relu(_settled(answer)),
 }
 KNOWN = (*PRODUCTS, *OTHERS)
 """Names of the ops that have an exact answer; fusions of them with ``EPILOGUES`` have one too."""

@@ -6,7 +6,8 @@ Before    p = spmm(w, x)                     After    y = spmm_bias_relu(w, x, b
 
 Why       p and q [M, N] are neither written nor read back: 4 * M * N * itemsize bytes saved;
           the kernel finishes each tile while it is still near.
-When      Each value between has one reader; another would still need it in memory.
+When      Each value between has one reader; another would still need it in memory. A sum with
+          another value (a residual) must keep the product's shape and dtype.
 Keeps     Every result bit for bit: the same numbers go through the same operations.
 """
 
@@ -15,7 +16,7 @@ from dataclasses import replace
 from minisparse.cost import Target
 from minisparse.graph import Graph, Node
 from minisparse.kernels import EPILOGUE_OPS
-from minisparse.ops import OPS
+from minisparse.ops import ADD, OPS
 from minisparse.passes.rewrite import Pass
 
 
@@ -33,23 +34,30 @@ def run(graph: Graph, target: Target) -> Graph:
 
 def _fused(first: Node, after: Node) -> Node:
     op = first.op.then(after.op)
+    more = list(after.inputs)
+    more.remove(first.output)  # not always the first: sums commute
     return replace(
         first,
         op=OPS.get(op.name, op),
-        inputs=(*first.inputs, *after.inputs[1:]),
+        inputs=(*first.inputs, *more),
         outputs=after.outputs,
+        attrs={**first.attrs, **after.attrs},
     )
 
 
 def _follower(graph: Graph, node: Node) -> Node | None:
     """Return the one node that reads this product and can be its epilogue, if there is one."""
-    if node.op.base.sparse is None or node.output in graph.outputs.values():
+    if node.op.base.weight is None or node.output in graph.outputs.values():
         return None
     readers = graph.readers(node.output)
     if len(readers) != 1 or readers[0].op not in EPILOGUE_OPS:
         return None
     after = readers[0]
-    return after if after.inputs[0] == node.output and node.output not in after.inputs[1:] else None
+    if after.inputs.count(node.output) != 1 or set(after.attrs) & set(node.attrs):
+        return None
+    first = after.inputs[0] == node.output
+    same = graph.types[after.output] == graph.types[node.output]
+    return after if (first or after.op is ADD) and (same or after.op is not ADD) else None
 
 
 FUSE_EPILOGUE = Pass("fuse_epilogue", run, after=("fold_constants",))

@@ -23,7 +23,7 @@ def run(graph: Graph, target: Target) -> Graph:
 
 
 def _wishing(graph: Graph, node: Node, target: Target) -> Node:
-    at = node.op.base.sparse
+    at = node.op.base.weight
     if at is None or at >= len(node.inputs) or node.inputs[at] not in graph.constants:
         return node
     best = candidates(graph, node, target)[0].layout

@@ -64,7 +64,7 @@ def _start(plan: Plan, feeds: Mapping[str, Any]) -> list[Any]:
 
 def _execute(step: Step, operands: tuple[Constant, ...]) -> tuple[Constant, ...]:
     """Run one kernel on one node's operands, the weight in the form it was prepared in."""
-    at = step.node.op.base.sparse
+    at = step.node.op.base.weight
     if at is not None and step.level.prepare is not None:
         packed = pack(step.level, operands[at]) if step.packed is None else step.packed
         operands = (*operands[:at], packed, *operands[at + 1 :])

@@ -26,7 +26,7 @@ def ended(pausable: Pausable, operands: Any = (), attrs: Any = None) -> PausedRu
 
 def stored(kernel: Kernel, sample: Sample) -> Iterator[tuple[Any, ...]]:
     """Yield the sample's operands with the sparse one in the kernel's format."""
-    at = kernel.op.sparse
+    at = kernel.op.weight
     operands: list[Any] = [
         x if not isinstance(x, Triplets) or (i == at and kernel.format) else x.to_dense()
         for i, x in enumerate(sample.operands)

@@ -98,7 +98,7 @@ def stored_as(graph: Graph, layout: Layout, level: str) -> Executable:
     nodes = []
     for node in lowered.nodes:
         offered = {candidate.layout for candidate in candidates(sized, node, target)}
-        at = node.op.sparse
+        at = node.op.weight
         wishes = {at: layout} if at is not None and layout in offered else {}
         nodes.append(replace(node, wants=wishes))
     early = [name for name in PASSES if name not in late[1:]]

@@ -5,13 +5,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minisparse.core.dtypes import Array, accumulator
+from minisparse.core.dtypes import Array
 from minisparse.core.tensor_type import dense_type
 from minisparse.core.triplets import Triplets
 from minisparse.formats import Matrix
 from minisparse.kernels import KERNELS, Kernel, execute, pack
 from minisparse.ops import OPS, Op, Sample
-from tests.kernels.reference import assert_is_product, hold
+from minisparse.oracle import exact, judge
+from tests.kernels.reference import hold
 
 EVERY = [(kernel, level) for kernel in KERNELS.values() for level in kernel.levels]
 every_level = pytest.mark.parametrize(
@@ -23,7 +24,7 @@ VIEWS = ("transpose", "flatten")
 def held(kernel: Kernel, sample: Sample) -> list[Any] | None:
     """Return the operands as the kernel takes them; None where its format cannot hold one."""
     operands: list[Any] = list(sample.operands)
-    at = kernel.op.sparse
+    at = kernel.op.weight
     if at is None:
         return operands
     given = operands[at]
@@ -40,7 +41,7 @@ def run(kernel: Kernel, level: str, operands: list[Any], sample: Sample, **more:
     found = kernel.levels[level]
     attrs = kernel.op.complete(sample.attrs)
     given = list(operands)
-    at = kernel.op.sparse
+    at = kernel.op.weight
     with np.errstate(all="ignore"):
         if at is not None:
             given[at] = pack(found, given[at])
@@ -60,51 +61,14 @@ def dense(x: Any) -> Array:
 @every_level
 def test_results_are_right(kernel: Kernel, level: str) -> None:
     for sample, operands in samples(kernel):
-        result = dense(run(kernel, level, operands, sample))
-        if kernel.op.name == "spmm":
-            assert_is_product(result, operands[0], operands[1], sample.label)
-        elif kernel.op.name == "spmv":
-            assert_is_product(result[:, None], operands[0], operands[1][:, None], sample.label)
-        else:
-            assert_near_the_meaning(kernel.op, result, operands, sample)
-
-
-def assert_near_the_meaning(op: Op, result: Array, operands: list[Any], sample: Sample) -> None:
-    """Compare with the dense meaning: exactly where nothing is rounded, else by magnitudes."""
-    attrs = op.complete(sample.attrs)
-    plain = [dense(x) for x in operands]
-    with np.errstate(all="ignore"):
-        wanted = op.dense(plain, attrs)
-    assert (result.dtype, result.shape) == (wanted.dtype, wanted.shape), sample.label
-    if op.name not in ("gemm", "conv", "batch_normalization") or wanted.dtype.kind in "biu":
-        np.testing.assert_array_equal(result, wanted, sample.label)
-        return
-    if op.name == "batch_normalization":
-        terms, magnitude = 4, np.abs(wanted) + np.abs(wanted - plain[2].reshape(_channels(wanted)))
-    else:  # duplicates are terms of their own
-        terms = 2 + 2 * max(x.size // max(x.shape[0], 1) for x in plain[:2])
-        positive = {name: abs(attrs[name]) for name in ("alpha", "beta") if name in attrs}
-        magnitude = op.dense([absolute(x) for x in operands], attrs | positive)
-    narrow = 2.0**-7 if wanted.dtype.name == "bfloat16" else np.finfo(wanted.dtype).eps
-    u = np.finfo(accumulator(wanted.dtype)).eps * terms + narrow
-    difference = np.abs(in_double(result) - in_double(wanted))
-    np.testing.assert_array_less(difference, u * magnitude + 1e-30, sample.label)
+        result = run(kernel, level, operands, sample)
+        truth = exact(kernel.op, operands, sample.attrs)
+        found = judge(dense(result), truth)
+        assert found.passed, f"{sample.label}: {found.message}"
 
 
 def in_double(x: Array) -> Array:
     return x.astype(np.complex128 if x.dtype.kind == "c" else np.float64)
-
-
-def absolute(x: Any) -> Array:
-    """Return the sum of the absolute values of the entries of each cell."""
-    if not isinstance(x, Matrix):
-        return np.abs(in_double(x)).astype(np.float64)
-    row, col, data, shape = x.triplets()
-    return Triplets(row, col, absolute(data), shape).to_dense()
-
-
-def _channels(x: Array) -> tuple[int, ...]:
-    return (-1,) + (1,) * (x.ndim - 2)
 
 
 @every_level
@@ -165,21 +129,19 @@ def test_fused_equals_one_after_another_bit_for_bit(op: Op) -> None:
 
 
 def _compare_fused(op: Op, kernel: Kernel, level: Any) -> None:
-    count = len(op.base.operands)
     for sample in op.samples(np.random.default_rng(2)):
         operands = held(kernel, sample)
         if operands is None:
             continue
         attrs = op.complete(sample.attrs)
         with np.errstate(all="ignore"):
-            if op.sparse is not None:
-                operands[op.sparse] = pack(level, operands[op.sparse])
+            if op.weight is not None:
+                operands[op.weight] = pack(level, operands[op.weight])
             fused = execute(op, level, operands, attrs)
-            result = execute(op.base, level, operands[:count], attrs)
-            more = operands[count:]
-            for part in op.epilogue:
-                extra, more = more[: len(part.operands) - 1], more[len(part.operands) - 1 :]
-                result = part.dense((result, *extra), {})
+            base, *rest = op.split(operands)
+            result = execute(op.base, level, base, op.attrs_of(op.base, attrs))
+            for part, more in zip(op.epilogue, rest, strict=True):
+                result = part.dense((result, *more), op.attrs_of(part, attrs))
         assert fused.dtype == result.dtype, sample.label
         np.testing.assert_array_equal(fused, result, f"{kernel.name}: {sample.label}")
 
@@ -207,6 +169,6 @@ def test_bytes_moved_counts_at_least_what_is_stored(kernel: Kernel) -> None:
         types = [x.type if isinstance(x, Matrix) else dense_type(x) for x in operands]
         moved = kernel.bytes_moved(*types)
         assert isinstance(moved, int), sample.label
-        at = kernel.op.sparse
+        at = kernel.op.weight
         if at is not None:
             assert moved >= types[at].nnz * types[at].itemsize, sample.label

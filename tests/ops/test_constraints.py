@@ -65,10 +65,10 @@ def test_optional_operands_may_be_left_out() -> None:
 def test_only_the_named_operand_may_be_sparse() -> None:
     sparse = TensorType((3, 3), np.dtype("float32"), "csr", 4, np.dtype("int32"))
     SPMM.infer([sparse, of(3, 2)])
-    with pytest.raises(UnsupportedOpError, match=r"spmm \(C0\): B is stored as csr, but only a"):
+    with pytest.raises(UnsupportedOpError, match=r"spmm \(C0\): B is stored as csr, but only A"):
         SPMM.infer([of(3, 3), sparse])
     with pytest.raises(UnsupportedOpError, match=r"no operand can be sparse"):
-        RELU.infer([sparse])
+        ADD_BIAS.infer([sparse, of(3)])
 
 
 def test_unknown_attributes_are_refused() -> None:
@@ -96,8 +96,13 @@ def test_fused_samples_satisfy_every_constraint() -> None:
     assert "complex64" not in dtypes
 
 
-def test_only_ops_without_attributes_follow_others() -> None:
-    with pytest.raises(InternalError, match="transpose has attributes"):
-        SPMM.then(TRANSPOSE)
+def test_names_of_fused_ops_and_their_attributes() -> None:
+    turned = SPMM.then(TRANSPOSE)
+    with pytest.raises(InternalError, match="both have attribute perm"):
+        turned.then(TRANSPOSE)
+    with pytest.raises(ShapeError, match=r"transpose C0.*must have the shape of spmm's"):
+        turned.infer([of(2, 3), of(3, 4)])
+    with pytest.raises(InternalError, match="gemm has optional operands"):
+        SPMM.then(GEMM)
     assert SPMM.then(replace(RELU, name="clip")).name == "spmm_clip"
     assert SPMM.then(ADD_BIAS).operands == ("a", "b", "bias")

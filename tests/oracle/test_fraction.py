@@ -269,12 +269,11 @@ def test_ops_are_what_fractions_say(op: Op) -> None:
         arrays = [x.data if isinstance(x, Triplets) else x for x in operands]
         if any(x.size > 500 for x in arrays) or len({x.dtype for x in arrays}) > 1:
             continue
-        right = ANSWERS[op.base.name](operands[: len(op.base.operands)], op.complete(attrs))
-        rest = list(operands[len(op.base.operands) :])
-        for part in op.epilogue:
-            count_of_more = len(part.operands) - 1
-            more, rest = rest[:count_of_more], rest[count_of_more:]
-            right = ANSWERS[part.name]([right, *more], {})
+        base, *rest = op.split(operands)
+        complete = op.complete(attrs)
+        right = ANSWERS[op.base.name](base, op.attrs_of(op.base, complete))
+        for part, more in zip(op.epilogue, rest, strict=True):
+            right = ANSWERS[part.name]([right, *more], op.attrs_of(part, complete))
         assert_truth(truth, right, f"{op.name}, {label}")
         count += 1
     assert count >= 3

@@ -59,18 +59,23 @@ def to_images(y: Array, images: int, size: tuple[int, int], out: Array | None) -
     return out
 
 
-def with_bias(bias: Array | None, finish: Finish | None) -> Finish | None:
-    """Return a finish that adds each filter's bias before the given one."""
+def adding(bias: Array | None) -> Finish | None:
+    """Return a finish that adds each filter's bias to its row."""
     if bias is None:
-        return finish
+        return None
     column = bias[:, None]
 
-    def add(tile: Array, rows: slice) -> None:
-        tile += column[rows]
-        if finish is not None:
-            finish(tile, rows)
+    def add(tile: Array, index: tuple[slice, ...]) -> None:
+        tile += column[index[0]]
 
     return add
+
+
+def finish_images(y: Array, finish: Finish | None) -> Array:
+    """Finish all images at once, in place."""
+    if finish is not None:
+        finish(y, tuple(slice(0, length) for length in y.shape))
+    return y
 
 
 def columns_type(

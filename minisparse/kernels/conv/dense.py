@@ -13,6 +13,7 @@ from minisparse.formats import Pattern
 from minisparse.kernels.conv.columns import (
     bytes_moved,
     columns_type,
+    finish_images,
     padded,
     places,
     to_columns,
@@ -79,9 +80,8 @@ def vectorized(
     if bias is not None:
         y += bias[:, None]
     y = y.astype(dtype, copy=False)
-    if finish is not None:
-        finish(y, slice(0, filters))
-    return to_images(y, images, places(x.shape, kernel, strides, dilations), out)
+    y = to_images(y, images, places(x.shape, kernel, strides, dilations), out)
+    return finish_images(y, finish)
 
 
 def work(pattern: Pattern, types: tuple[TensorType, ...], attrs: Attrs | None = None) -> Work:

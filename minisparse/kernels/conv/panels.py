@@ -5,7 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from minisparse.core.dtypes import Array
-from minisparse.kernels.conv.columns import padded, places, to_columns, to_images, with_bias
+from minisparse.kernels.conv.columns import (
+    adding,
+    finish_images,
+    padded,
+    places,
+    to_columns,
+    to_images,
+)
 from minisparse.kernels.kernel import Finish
 from minisparse.kernels.spmm import panels
 from minisparse.kernels.wide import wide_dtype
@@ -29,10 +36,7 @@ def run(
     images = x.shape[0]
     x = padded(x, pads, wide_dtype(dtype))
     columns = to_columns(x, kernel_shape, strides, dilations)
-    if x.dtype == dtype:
-        y = panels.run(w, columns, finish=with_bias(bias, finish))
-    else:  # the bias is added before the one rounding, and what follows comes after it
-        y = panels.run(w, columns, finish=with_bias(bias, None)).astype(dtype)
-        if finish is not None:
-            finish(y, slice(0, y.shape[0]))
-    return to_images(y, images, places(x.shape, kernel_shape, strides, dilations), out)
+    # The bias is added before the one rounding, and what follows comes after it.
+    y = panels.run(w, columns, finish=adding(bias)).astype(dtype, copy=False)
+    y = to_images(y, images, places(x.shape, kernel_shape, strides, dilations), out)
+    return finish_images(y, finish)

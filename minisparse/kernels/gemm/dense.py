@@ -65,7 +65,7 @@ def vectorized(
     if c is not None:
         y += c if beta == 1 else dtype.type(beta) * c
     if finish is not None:
-        finish(y, slice(0, y.shape[0]))
+        finish(y, (slice(0, y.shape[0]), slice(0, y.shape[1])))
     if out is None or y is out:
         return y
     out[...] = y

@@ -149,20 +149,17 @@ def run(a: Panels, b: Array, out: Array | None = None, finish: Finish | None = N
     one = len(a.chunks) == 1 and a.chunks[0].values.shape[0] == 1
     if not one and a.rows is not None and (b.shape[1] <= NARROW or not a.chunks):
         _by_columns(a.rows, b, c, wide, range(b.shape[1]))
-        _apply(finish, c)
+        if finish is not None:
+            finish(c, (slice(0, c.shape[0]), slice(0, c.shape[1])))
         return c
     # One panel needs no tiles: BLAS has its own.
     tile = b.shape[1] if one else tile_width(b.shape[1], max(a.shape[1], a.largest // 2))
     for n in range(0, b.shape[1], max(tile, 1)):
         columns = slice(n, min(n + tile, b.shape[1]))
         _multiply_tile(a, b[:, columns], c[:, columns], wide)
-        _apply(finish, c[:, columns])
+        if finish is not None:
+            finish(c[:, columns], (slice(0, c.shape[0]), columns))
     return c
-
-
-def _apply(finish: Finish | None, c: Array) -> None:
-    if finish is not None:
-        finish(c, slice(0, c.shape[0]))
 
 
 def tile_width(columns: int, rows: int) -> int:

@@ -12,11 +12,12 @@ from minisparse.core.triplets import Triplets
 from minisparse.formats import CSR, from_dense
 from minisparse.kernels import KERNELS, pack
 from minisparse.kernels.spmm import bsr, packing, panels
-from minisparse.kernels.spmm.packing import Choice, Counts
+from minisparse.kernels.spmm.choice import HEIGHTS as TALL
+from minisparse.kernels.spmm.choice import Choice, Counts
 from minisparse.ops import SPMM
 from tests.kernels.reference import assert_is_product, hold
 
-HEIGHTS = (0, *packing.HEIGHTS)
+HEIGHTS = (0, *TALL)
 LEVEL = KERNELS["spmm_csr"].levels["vectorized"]
 
 
@@ -26,7 +27,7 @@ def force(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
     def use(height: int) -> None:
         def choose(counts: Counts, columns: int) -> Choice:
-            return Choice(min(height, counts.rows), 0, 0, 0, 0)
+            return Choice(min(height, counts.rows), 0, 0, 0, 1, 0)
 
         monkeypatch.setattr(packing, "choose", choose)
 
@@ -64,8 +65,9 @@ def test_what_is_not_initialized_never_shows(
     def poisoned(shape: tuple[int, ...], dtype: DType) -> Array:
         return np.full(shape, np.nan, dtype)
 
-    for module in (panels, packing, bsr):
+    for module in (packing, bsr):
         monkeypatch.setattr(module, "aligned_empty", poisoned)
+    monkeypatch.setattr(panels, "scratch", lambda use, shape, dtype: poisoned(shape, dtype))
     for format in ("csr", "bsr", "nm"):
         level = KERNELS[f"spmm_{format}"].levels["vectorized"]
         for sample in SPMM.samples(np.random.default_rng(4)):
@@ -95,10 +97,11 @@ def test_chunks_are_cut_by_size_and_padding(
     force: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     force(2)
-    monkeypatch.setattr(packing, "SCRATCH", 4000)
+    monkeypatch.setattr(panels, "SCRATCH", 1000)
     a = random_csr(3, 101, 60, 0.15)
     packed = pack(LEVEL, a)
-    assert len(packed.chunks) > 10
+    assert len(packed.chunks) > 5
+    assert len(list(panels._pieces(packed.chunks, 20))) > len(packed.chunks) + 3
     widths = [chunk.values.shape[2] for chunk in packed.chunks]
     assert widths == sorted(widths)
     for chunk in packed.chunks:
@@ -241,7 +244,7 @@ def problems(draw: st.DrawFn) -> tuple[Triplets, Array]:
 def test_anything(problem: tuple[Triplets, Array], height: int) -> None:
     triplets, b = problem
     with pytest.MonkeyPatch.context() as patch, np.errstate(all="ignore"):
-        patch.setattr(packing, "choose", lambda c, n: Choice(min(height, c.rows), 0, 0, 0, 0))
+        patch.setattr(packing, "choose", lambda c, n: Choice(min(height, c.rows), 0, 0, 0, 1, 0))
         patch.setattr(panels, "NARROW", 2)
         for kernel in KERNELS.values():
             if kernel.op is not SPMM or kernel.format is None:

@@ -14,7 +14,6 @@ from minisparse.core.tensor_type import TensorType
 from minisparse.formats import BSR, Pattern
 from minisparse.kernels.kernel import Kernel, Level, Work
 from minisparse.kernels.spmm import panels
-from minisparse.kernels.spmm.packing import SCRATCH
 from minisparse.kernels.spmm.work import block_work
 from minisparse.kernels.wide import aligned_empty, wide_dtype
 from minisparse.ops import SPMM, Attrs
@@ -56,13 +55,10 @@ def prepare(a: BSR, columns: int = 256) -> panels.Panels:
     wide = wide_dtype(a.data)
     for count in np.unique(counts[counts > 0]):
         of_count = np.flatnonzero(counts == count)
-        fit = max(1, SCRATCH // (int(count) * c * panels.TILE))
-        for first in range(0, len(of_count), fit):
-            block_rows = of_count[first : first + fit]
-            chunks.append(_side_by_side(a, block_rows, int(count)))
-            lines = block_rows[:, None] * r + np.arange(r)
-            position[lines] = start + np.arange(lines.size).reshape(lines.shape)
-            start += lines.size
+        chunks.append(_side_by_side(a, of_count, int(count)))
+        lines = of_count[:, None] * r + np.arange(r)
+        position[lines] = start + np.arange(lines.size).reshape(lines.shape)
+        start += lines.size
     in_place = np.array_equal(position, np.arange(len(position)))
     return panels.Panels(
         tuple(chunks), None if in_place else position[: a.shape[0]], a.shape, a.dtype, wide, group=c

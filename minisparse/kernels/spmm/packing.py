@@ -1,123 +1,20 @@
-"""How stored rows become row panels: how many rows share one, and where each entry goes.
+"""How stored rows become row panels: where each entry goes.
 
-The height R is chosen by estimated time. A panel of R rows costs ``R * U`` multiply-adds, at a rate
-that grows with R, and gathers U rows of B, where U is the number of columns that any of its rows
-uses. One panel of all rows gathers each row of B once or never: that is the dense product of the
-rows and columns in use, and the best there is where whole ones were pruned. For a few columns of
-B nothing beats reading the stored entries one by one, and there are no panels at all.
+How many rows share a panel is chosen in :mod:`minisparse.kernels.spmm.choice`.
 """
-
-from typing import NamedTuple
 
 import numpy as np
 
 from minisparse.core.dtypes import Array
-from minisparse.kernels.spmm.panels import NARROW, TILE, Chunk, Panels, tile_width
+from minisparse.kernels.spmm.choice import HEIGHTS, SPARED, Counts, choose
+from minisparse.kernels.spmm.panels import Chunk, Panels
 from minisparse.kernels.spmm.rows import StoredRows
 from minisparse.kernels.wide import aligned_empty
 
-HEIGHTS = {1: 44.0, 2: 92.0, 4: 133.0, 8: 147.0}
-"""From R to 1e9 floating-point operations a second of ``[R, U] @ [U, TILE]``: one core works."""
-FULL_RATE = 280.0
-"""The same of one large product, which BLAS shares between cores.
-
-These and the times below were measured on a server with 2 cores and AVX-512. Their ratios decide,
-and they are constants rather than facts about this machine so that a plan made here can be
-understood there; dispatch prices what is chosen with the machine that it is told to plan for.
-"""
-LINE_TIME, TAKE_TIME = 4.0, 0.09
-"""1e-9 seconds to gather a row of B: the first for any row, the second for each element."""
-CHUNK_TIME = 4000.0
-"""1e-9 seconds that the calls for a chunk and a tile cost beside their work."""
-ENTRY_TIME = 2.0
-"""1e-9 seconds to gather, multiply and add one entry by itself."""
-READ_TIME = 0.4
-"""1e-9 seconds to read a packed value from memory, however few columns it is used for."""
-SCRATCH = 1 << 18
-"""Elements of gathered B that are held at once: half of a common level-2 cache."""
 SLACK = 1.125
 """How much wider than the narrowest panel of its chunk a panel may be."""
-SPARED = 0.95
-"""Where so much of the rows or columns is in use, one panel holds the others too: to leave them out
-would cost a copy of all of C or B."""
 SAMPLED = 16
 """How many groups of rows are looked at to choose a height."""
-
-
-class Counts(NamedTuple):
-    """What the choice of a height depends on.
-
-    Attributes
-    ----------
-    rows, columns : int
-        How many rows and columns hold any entry.
-    total : int
-        K.
-    entries : int
-        Stored entries.
-    widths : dict
-        From each height of :data:`HEIGHTS` to the mean number of columns that a panel uses.
-    """
-
-    rows: int
-    columns: int
-    total: int
-    entries: int
-    widths: dict[int, float]
-
-
-class Choice(NamedTuple):
-    """How tall panels are, and what one column of B costs then.
-
-    Attributes
-    ----------
-    height : int
-        R; the number of all rows in use where there is one panel, 0 where there are none.
-    multiplied, gathered : float
-        Multiply-adds, and elements fetched from B.
-    chunks : float
-        How many gathers and batched products a tile takes.
-    time : float
-        Estimated, in 1e-9 seconds on the machine of the rates above.
-    """
-
-    height: int
-    multiplied: float
-    gathered: float
-    chunks: float
-    time: float
-
-
-def choose(counts: Counts, columns: int) -> Choice:
-    """Return the height of the least time for so many columns of B."""
-    tile = min(tile_width(columns, counts.total), columns)
-    rows, total = counts.rows, counts.total
-    gathers = counts.columns < SPARED * total
-    choices = [_price(rows, 1, counts.columns, gathers, FULL_RATE, columns)]
-    if columns <= NARROW:
-        one_by_one = counts.entries * ENTRY_TIME + CHUNK_TIME
-        choices.append(Choice(0, counts.entries, counts.entries, 1, one_by_one))
-    else:
-        choices += [
-            _price(height, -(-rows // height), width, True, HEIGHTS[height], tile)
-            for height, width in counts.widths.items()
-            if height < rows
-        ]
-    return min(choices, key=lambda choice: choice.time)
-
-
-def _price(height: int, panels: int, width: float, gathers: bool, rate: float, tile: int) -> Choice:
-    """Return what ``panels`` panels of ``[height, width]`` cost for one column of B."""
-    multiplied = panels * height * width
-    gathered = panels * width * gathers
-    # Beside the chunks that fill the scratch, a few more where widths differ.
-    chunks = 1 if panels == 1 else 3 + panels * width * TILE / SCRATCH
-    time = (
-        multiplied * max(2 / rate, READ_TIME / tile)
-        + gathered * (LINE_TIME / tile + TAKE_TIME)
-        + chunks * CHUNK_TIME / tile
-    )
-    return Choice(height, multiplied, gathered, chunks, time)
 
 
 def pack(a: StoredRows, unique: bool, columns: int) -> Panels:
@@ -272,13 +169,12 @@ def _as_chunks(
 
 
 def _cut(widths: Array) -> list[tuple[int, int]]:
-    """Cut ascending widths where a chunk would hold too much padding, or too much of B."""
+    """Cut ascending widths where a chunk would hold too much padding."""
     cuts = []
     start = 0
     while start < len(widths):
         widest = int(widths[start] * SLACK)
-        fit = max(1, SCRATCH // (max(widest, 1) * TILE))
-        stop = min(start + fit, int(np.searchsorted(widths, widest, side="right")))
+        stop = int(np.searchsorted(widths, widest, side="right"))
         cuts.append((start, stop))
         start = stop
     return cuts

@@ -16,6 +16,8 @@ entries alone. That also repeats columns whose sums overflow on their own; they 
 or NaN again.
 """
 
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -24,13 +26,22 @@ import numpy as np
 
 from minisparse.core.dtypes import Array, DType
 from minisparse.kernels.kernel import Finish
+from minisparse.kernels.scratch import scratch
 from minisparse.kernels.spmm.rows import StoredRows, times_vector
-from minisparse.kernels.wide import aligned_empty, all_finite, wide_dtype
+from minisparse.kernels.threads import share, usable_threads
+from minisparse.kernels.wide import all_finite, wide_dtype
 
-TILE = 128
-"""Columns of B in a tile, where panels are gathered."""
-TILE_ELEMENTS = 1 << 17
-"""Elements of B in a tile of few rows, which is then wider: a quarter of a level-2 cache."""
+TILE = 256
+"""Columns of B in a tile at most, where panels are gathered."""
+TILE_ELEMENTS = 1 << 18
+"""Elements of B in a tile of many rows, which is then narrower: half of a level-2 cache."""
+SCRATCH = 1 << 17
+"""Elements of gathered B that a thread holds at once: a quarter of a level-2 cache."""
+SHARED = 1.5e8
+"""From so many multiply-adds on, some 2 ms, threads share the work; below, to hand it over and to
+wait for the interpreter in turns costs as much as is gained."""
+GATHER_EFFORT = 8
+"""To fetch an element of B takes as long as so many multiply-adds."""
 NARROW = 4
 """Up to so many columns of B, entry by entry is faster than panels."""
 
@@ -101,11 +112,9 @@ class Panels:
         return sum(chunk.values.shape[0] * chunk.values.shape[1] for chunk in self.chunks)
 
     @cached_property
-    def largest(self) -> int:
-        """The most rows of B that a chunk gathers."""
-        return self.group * max(
-            (c.columns.size for c in self.chunks if c.columns is not None), default=0
-        )
+    def effort(self) -> int:
+        """What one column of B takes, in multiply-adds."""
+        return self.multiplied + GATHER_EFFORT * self.gathered
 
     @property
     def multiplied(self) -> int:
@@ -127,8 +136,19 @@ class Panels:
         )
 
 
+class _Piece(NamedTuple):
+    """Some panels of a chunk, and at which row of all panels they begin."""
+
+    values: Array
+    columns: Array | None
+    start: int
+
+
 def run(a: Panels, b: Array, out: Array | None = None, finish: Finish | None = None) -> Array:
     """Return ``A @ b``.
+
+    How the work is cut depends on sizes alone, never on how many threads there are to share it, so
+    that the same input gives the same bits everywhere.
 
     Parameters
     ----------
@@ -146,19 +166,29 @@ def run(a: Panels, b: Array, out: Array | None = None, finish: Finish | None = N
         dtype = np.result_type(dtype, b)
         wide = wide_dtype(dtype)
     c = np.empty((a.shape[0], b.shape[1]), dtype) if out is None else out
+    columns = b.shape[1]
     one = len(a.chunks) == 1 and a.chunks[0].values.shape[0] == 1
-    if not one and a.rows is not None and (b.shape[1] <= NARROW or not a.chunks):
-        _by_columns(a.rows, b, c, wide, range(b.shape[1]))
+    if not one and a.rows is not None and (columns <= NARROW or not a.chunks):
+        _by_columns(a.rows, b, c, wide, range(columns))
         if finish is not None:
-            finish(c, (slice(0, c.shape[0]), slice(0, c.shape[1])))
+            finish(c, (slice(0, c.shape[0]), slice(0, columns)))
         return c
-    # One panel needs no tiles: BLAS has its own.
-    tile = b.shape[1] if one else tile_width(b.shape[1], max(a.shape[1], a.largest // 2))
-    for n in range(0, b.shape[1], max(tile, 1)):
-        columns = slice(n, min(n + tile, b.shape[1]))
-        _multiply_tile(a, b[:, columns], c[:, columns], wide)
+    # One panel needs no tiles, and no threads of ours: BLAS has its own.
+    width = max(columns if one else tile_width(columns, a.shape[1]), 1)
+    threads = 1 if one or a.effort * columns < SHARED else usable_threads()
+    tiles = [slice(n, min(n + width, columns)) for n in range(0, columns, width)]
+    together = len(tiles) < threads  # else each thread has tiles of its own
+
+    def compute(tile: slice) -> None:
+        _multiply_tile(a, b[:, tile], c[:, tile], wide, threads if together else 1)
         if finish is not None:
-            finish(c[:, columns], (slice(0, c.shape[0]), columns))
+            finish(c[:, tile], (slice(0, c.shape[0]), tile))
+
+    if together or threads == 1:
+        for tile in tiles:
+            compute(tile)
+    else:
+        share(compute, tiles, threads)
     return c
 
 
@@ -170,24 +200,24 @@ def tile_width(columns: int, rows: int) -> int:
     columns : int
         N.
     rows : int
-        How many rows of B a tile and what is gathered from it have.
+        K.
     """
-    widest = max(TILE, TILE_ELEMENTS // max(rows, 1))
+    widest = max(TILE // 4, min(TILE, TILE_ELEMENTS // max(rows, 1)))
     tiles = -(-columns // widest)
     return -(-columns // max(tiles, 1) // 16) * 16
 
 
-def _multiply_tile(a: Panels, b: Array, c: Array, wide: DType) -> None:
+def _multiply_tile(a: Panels, b: Array, c: Array, wide: DType, threads: int) -> None:
     """Write ``A @ b`` to ``c``, a slice of the result."""
     tile = _tile_of(b, a.group, wide)
     direct = c.dtype == wide and c.flags.c_contiguous
     if a.position is None and direct and a.packed_rows == c.shape[0]:
         sums = c
-        _multiply_chunks(a, tile, sums)
+        _multiply_pieces(a, tile, sums, threads)
     else:
-        sums = aligned_empty((a.packed_rows + 1, b.shape[1]), wide)
+        sums = scratch("sums", (a.packed_rows + 1, b.shape[1]), wide)
         sums[-1] = 0
-        _multiply_chunks(a, tile, sums[:-1])
+        _multiply_pieces(a, tile, sums[:-1], threads)
         if a.position is None:
             c[...] = sums[: c.shape[0]]
         elif direct:
@@ -205,29 +235,66 @@ def _tile_of(b: Array, group: int, dtype: DType) -> Array:
     height = -(-b.shape[0] // group) * group
     if height == b.shape[0] and b.flags.c_contiguous and b.dtype == dtype:
         return b
-    tile = aligned_empty((height, b.shape[1]), dtype)
+    tile = scratch("tile", (height, b.shape[1]), dtype)
     tile[: b.shape[0]] = b
     tile[b.shape[0] :] = 0
     return tile
 
 
-def _multiply_chunks(a: Panels, tile: Array, sums: Array) -> None:
+def _multiply_pieces(a: Panels, tile: Array, sums: Array, threads: int) -> None:
     """Write each panel's rows of the product to ``sums``, panel after panel."""
+    pieces = list(_pieces(a.chunks, tile.shape[1]))
+    if threads == 1:
+        _run_pieces(pieces, a, tile, sums)
+    else:
+        share(lambda some: _run_pieces(some, a, tile, sums), _in_parts(pieces, threads), threads)
+
+
+def _run_pieces(pieces: Sequence[_Piece], a: Panels, tile: Array, sums: Array) -> None:
+    """Gather and multiply, one piece after another.
+
+    All that the calls need is made before the first of them: threads take turns between calls, and
+    one that has to wait for its turn is asleep for longer than most calls last.
+    """
     width = tile.shape[1]
     lines = tile.reshape(-1, a.group * width)
-    scratch = aligned_empty((a.largest // a.group, a.group * width), tile.dtype)
-    start = 0
-    for values, columns in a.chunks:
+    largest = max((p.columns.size for p in pieces if p.columns is not None), default=0)
+    room = scratch("gathered", (largest, a.group * width), tile.dtype)
+    steps = []
+    for values, columns, start in pieces:
         panels, height, cells = values.shape
         result = sums[start : start + panels * height].reshape(panels, height, width)
-        start += panels * height
-        factor = tile[None]
+        gathered = None if columns is None else room[: columns.size]
+        factor = tile[None] if gathered is None else gathered.reshape(panels, cells, width)
+        if gathered is not None and columns is not None:
+            gathered = gathered.reshape(*columns.shape, a.group * width)
+        steps.append((columns, gathered, values.astype(tile.dtype, copy=False), factor, result))
+    take, multiply = lines.take, np.matmul
+    for columns, gathered, values, factor, result in steps:
         if columns is not None:
-            gathered = scratch[: columns.size].reshape(*columns.shape, a.group * width)
             # The indices are valid; "clip" only spares take the copy it would make to be safe.
-            lines.take(columns, 0, gathered, "clip")
-            factor = gathered.reshape(panels, cells, width)
-        np.matmul(values.astype(tile.dtype, copy=False), factor, out=result)
+            take(columns, 0, gathered, "clip")
+        multiply(values, factor, result)
+
+
+def _in_parts(pieces: Sequence[_Piece], count: int) -> list[Sequence[_Piece]]:
+    """Cut a list of pieces into parts of about the same number of cells."""
+    ends = np.cumsum([piece.values.size for piece in pieces])
+    cuts = np.searchsorted(ends, ends[-1] * np.arange(1, count) / count) + 1
+    bounds = [0, *cuts.tolist(), len(pieces)]
+    return [pieces[i:j] for i, j in itertools.pairwise(bounds) if i < j]
+
+
+def _pieces(chunks: tuple[Chunk, ...], width: int) -> Iterator[_Piece]:
+    """Cut chunks so that what a piece gathers of a tile of B stays near."""
+    start = 0
+    for values, columns in chunks:
+        panels, height, cells = values.shape
+        step = panels if columns is None else max(1, SCRATCH // max(cells * width, 1))
+        for first in range(0, panels, step):
+            some = slice(first, first + step)
+            yield _Piece(values[some], None if columns is None else columns[some], start)
+            start += len(values[some]) * height
 
 
 def _by_columns(

@@ -10,16 +10,19 @@ import numpy as np
 from minisparse.core.dtypes import Array
 from minisparse.core.tensor_type import TensorType
 from minisparse.kernels.kernel import Work
-from minisparse.kernels.spmm.packing import (
+from minisparse.kernels.spmm.choice import (
+    CORES,
     FULL_RATE,
+    GAIN,
     HEIGHTS,
-    SCRATCH,
+    MORE_PIECES,
     SPARED,
     Choice,
     Counts,
     choose,
+    panels_price,
 )
-from minisparse.kernels.spmm.panels import TILE, tile_width
+from minisparse.kernels.spmm.panels import tile_width
 
 
 def expected_widths(row_counts: Array, columns: int) -> dict[int, float]:
@@ -79,26 +82,29 @@ def work_of(choice: Choice, types: tuple[TensorType, ...], one: bool) -> Work:
         return Work(2.0 * n * choice.multiplied, read, n * choice.gathered, 6.0 * n)
     tiles = 1 if one else -(-n // max(tile_width(n, k), 1))
     moved = tiles * choice.multiplied + (2 * k + 3 * m) * n
+    gain = CORES if one else GAIN if choice.cores > 1 else 1
     rate = FULL_RATE if one else HEIGHTS[max(r for r in HEIGHTS if r <= choice.height)]
     return Work(
         flops=2.0 * n * choice.multiplied,
         bytes=float(moved * itemsize),
         gathered=n * choice.gathered,
         calls=tiles * (6 + 3 * choice.chunks),
-        efficiency=min(1.0, rate / FULL_RATE),
+        efficiency=min(1.0, rate / FULL_RATE) * gain / CORES,
     )
 
 
 def block_work(types: tuple[TensorType, ...]) -> Work:
     """Return the work of block rows laid side by side."""
     a = types[0]
-    r, c = a.block or (1, 1)
+    (k, n), (r, c) = types[1].dims, a.block or (1, 1)
+    block_rows = -(-a.dims[0] // r)
     blocks = a.nnz // (r * c)
-    gathered = blocks * c
-    block_rows = max(-(-a.dims[0] // r), 1)
+    if not blocks:
+        return work_of(Choice(r, 0, 0, 0, 1, 0.0), types, one=False)
+    choice = panels_price(r, block_rows, blocks * c / block_rows, k, max(n, 1))
     # One chunk for each number of blocks that a block row may have: most lie within two
     # standard deviations of the mean, as in a binomial distribution.
     mean = blocks / block_rows
     spread = 1 + 4 * (mean * max(0.0, 1 - mean * c / max(a.dims[1], 1))) ** 0.5
-    chunks = min(block_rows, spread) + gathered * TILE / SCRATCH
-    return work_of(Choice(r, a.nnz, gathered, chunks, 0.0), types, one=False)
+    chunks = choice.chunks - MORE_PIECES + min(block_rows, spread)
+    return work_of(choice._replace(chunks=chunks), types, one=False)

@@ -25,6 +25,11 @@ from minisparse.formats.routes import Route, Step, route
 from minisparse.formats.scipy_interop import from_scipy
 from minisparse.formats.storage import Storage
 from minisparse.formats.structure.comparison import equal
+from minisparse.formats.structure.reordering import (
+    by_length,
+    by_similarity,
+    reverse_cuthill_mckee,
+)
 from minisparse.formats.structure.stacking import block_diag, hstack, vstack
 from minisparse.formats.torch_interop import from_torch
 from minisparse.formats.views import View
@@ -44,6 +49,8 @@ __all__ = [
     "Triplets",
     "View",
     "block_diag",
+    "by_length",
+    "by_similarity",
     "bytes_by_format",
     "convert",
     "equal",
@@ -59,6 +66,7 @@ __all__ = [
     "load_npz",
     "read_mtx",
     "read_safetensors",
+    "reverse_cuthill_mckee",
     "route",
     "save_binsparse",
     "save_npz",

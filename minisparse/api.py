@@ -13,7 +13,7 @@ from minisparse.cost import Target, find_machine
 from minisparse.dispatch import make_plan
 from minisparse.graph import Graph
 from minisparse.graph import load as load_graph
-from minisparse.kernels import LEVELS
+from minisparse.kernels import usable_levels
 from minisparse.passes import PASSES, run_passes
 from minisparse.runtime import Executable, Timing, measure
 
@@ -48,6 +48,7 @@ def compile(
     *,
     sizes: Mapping[str, int] | None = None,
     level: str = "vectorized",
+    libraries: str | Collection[str] = "none",
     skip: Collection[str] = (),
 ) -> Executable:
     """Turn a graph into a plan: run the passes, price every candidate, choose, prepare weights.
@@ -64,18 +65,23 @@ def compile(
     level : str
         The level that weights' kernels run at; ``"loops"`` makes every step of the arithmetic
         visible and slow. An op without kernels of that level runs at one that it has.
+        ``"library"`` stands for every library that is installed, and a library's name for itself.
+    libraries : str or collection of str
+        Other libraries whose kernels may be chosen besides, where they are predicted to be faster:
+        ``"none"``, so that the plan is the same wherever it is made; ``"auto"`` for all that are
+        installed; or names, such as ``"scipy"`` or ``("scipy", "mkl")``. See docs/libraries.md.
     skip : collection of str
         Passes to leave out.
 
     Raises
     ------
     UsageError
-        If target, level, a size or a pass does not exist.
+        If target, level, a size, a library or a pass does not exist.
+    MissingExtraError
+        If a library that is named is not installed.
     """
     if not isinstance(graph, Graph):
         raise UsageError(f"ms.compile takes a Graph, such as ms.load returns, not {graph!r:.60}")
-    if level not in LEVELS:
-        raise UsageError(f"there is no level '{level}'; levels: {', '.join(LEVELS)}")
     unknown = sorted(set(sizes or {}) - set(graph.symbols))
     if unknown:
         raise UsageError(
@@ -85,7 +91,7 @@ def compile(
     negative = [f"{name}={size}" for name, size in (sizes or {}).items() if size < 0]
     if negative:
         raise UsageError(f"sizes cannot be negative: {', '.join(negative)}")
-    goal = Target(find_machine(target), dict(sizes or {}), (level,))
+    goal = Target(find_machine(target), dict(sizes or {}), usable_levels(level, libraries))
     compiled, reports = run_passes(graph, goal, PASSES, skip)
     plan = make_plan(graph, compiled, goal, reports)
     return Executable(plan.source, plan.graph, plan.target, plan.steps, plan.reports)

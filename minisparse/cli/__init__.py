@@ -15,6 +15,7 @@ from minisparse import __version__
 from minisparse.bench.command import add_benches
 from minisparse.cli.campaign import add_campaign
 from minisparse.cli.check import add_checks
+from minisparse.cli.doctor import add_doctor
 from minisparse.cli.numbers import positive
 from minisparse.cli.vectors import add_replay, add_vectors
 from minisparse.core.errors import MinisparseError
@@ -85,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     add_vectors(commands.add_parser("vectors", help="write test vectors for other languages"))
     add_replay(commands.add_parser("replay", help="show a test vector, and try a function on it"))
     add_checks(commands)
+    add_doctor(commands.add_parser("doctor", help="tell what is installed and what it computes"))
     add_benches(commands.add_parser("bench", help="time what is there against its peers"))
     return parser
 

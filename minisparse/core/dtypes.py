@@ -1,5 +1,6 @@
 """Element types: which exist, what mixing them gives, and in what they accumulate."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,11 @@ def bfloat16() -> DType | None:
 
 def is_supported(dtype: Any) -> bool:
     """Tell whether matrices of ``dtype`` can be stored and computed with."""
-    dtype = np.dtype(dtype)
+    return _is_supported(np.dtype(dtype))
+
+
+@cache  # to make a dtype's name takes longer than many a product
+def _is_supported(dtype: DType) -> bool:
     return dtype.name in _NATIVE or (dtype.name == "bfloat16" and bfloat16() is not None)
 
 
@@ -74,9 +79,13 @@ def accumulator(dtype: Any) -> DType:
     >>> accumulator("float16"), accumulator("int8"), accumulator("float64")
     (dtype('float32'), dtype('int32'), dtype('float64'))
     """
-    found: DType = np.dtype(dtype)
-    if found.name in ("float16", "bfloat16"):
+    return _accumulator(np.dtype(dtype))
+
+
+@cache
+def _accumulator(dtype: DType) -> DType:
+    if dtype.name in ("float16", "bfloat16"):
         return np.dtype(np.float32)
-    if found.kind in "biu" and found.itemsize < 4:
+    if dtype.kind in "biu" and dtype.itemsize < 4:
         return np.dtype(np.int32)
-    return found
+    return dtype

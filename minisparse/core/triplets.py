@@ -34,5 +34,6 @@ class Triplets(NamedTuple):
         array([[0., 5.]])
         """
         dense = np.zeros(self.shape, self.data.dtype)
-        np.add.at(dense, (self.row, self.col), self.data)
+        with np.errstate(all="ignore"):  # inf - inf and overflow are values here, not accidents
+            np.add.at(dense, (self.row, self.col), self.data)
         return dense

@@ -14,7 +14,20 @@ import numpy as np
 
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import UsageError
-from minisparse.show import human_bytes, table_text
+from minisparse.show import (
+    card,
+    card_text,
+    facts,
+    human_bytes,
+    lane_html,
+    lane_shares,
+    lane_text,
+    table_text,
+)
+from minisparse.show.html import cells_table, escape
+
+_BINS_TEXT, _BINS_HTML = 32, 130
+"""Into how many bins of time a lane is cut."""
 
 
 class Accesses(Protocol):
@@ -52,6 +65,22 @@ class Replay:
         Whether its line was not there.
     written_back : int
         Changed lines that were pushed out, those left at the end included.
+
+    Examples
+    --------
+    A vector of 32 numbers is read twice, and two lines of 64 bytes hold it.
+
+    >>> from minisparse.kernels.recording import Stream
+    >>> element = np.tile(np.arange(32), 2)
+    >>> here, read = np.zeros(64, "uint16"), np.zeros(64, bool)
+    >>> stream = Stream(here, element, read, ("x",), itemsizes=(4,), lengths=(32,))
+    >>> print(Cache(128, ways=2).replay(stream))
+    cache of 128 B, 64-byte lines, 2 ways: 128 B moved
+    <BLANKLINE>
+    array  accesses  misses  rate  over time, . to @
+    -----  --------  ------  ----  --------------------------------
+    x            64       2  3.1%  *.......*.......................
+    all          64       2  3.1%  *.......*.......................
     """
 
     cache: "Cache"
@@ -82,15 +111,46 @@ class Replay:
         misses = np.bincount(self.array[self.missed], minlength=count).tolist()
         return {n: (a, m) for n, a, m in zip(self.names, accesses, misses, strict=True)}
 
-    def __str__(self) -> str:
-        """Return a table: accesses, misses, and their rate for each array."""
-        rows = [
+    def rows(self) -> list[tuple[str, str, str, str]]:
+        """Return name, accesses, misses and their rate of each array, and of all."""
+        counts = [*self.by_array().items(), ("all", (len(self.missed), self.misses))]
+        return [
             (name, str(accesses), str(misses), f"{misses / max(accesses, 1):.1%}")
-            for name, (accesses, misses) in self.by_array().items()
+            for name, (accesses, misses) in counts
         ]
-        rows.append(("all", str(len(self.missed)), str(self.misses), f"{self.miss_rate:.1%}"))
-        table = table_text(("array", "accesses", "misses", "rate"), rows, align="lrrr")
-        return f"{self.cache}: {human_bytes(self.bytes_moved)} moved\n{table}"
+
+    def _lanes(self, bins: int) -> list[Array]:
+        """Return the share of misses over time, of each array and of all."""
+        names = len(self.names)
+        by_array = lane_shares(self.array, self.missed, names, bins)
+        return [*by_array, *lane_shares(np.zeros_like(self.array), self.missed, 1, bins)]
+
+    def __str__(self) -> str:
+        """Return a table: accesses, misses and their rate for each array, and what missed when."""
+        lanes = [lane_text(lane) for lane in self._lanes(_BINS_TEXT)]
+        rows = [(*row, lane) for row, lane in zip(self.rows(), lanes, strict=True)]
+        table = table_text((*_HEADERS, "over time, . to @"), rows, align="lrrrl")
+        return card_text(f"{self.cache}: {human_bytes(self.bytes_moved)} moved", table)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """Return the card for a notebook: misses over time are red."""
+        rows = [
+            (*map(escape, row), lane_html(lane, f"misses of {row[0]} over time"))
+            for row, lane in zip(self.rows(), self._lanes(_BINS_HTML), strict=True)
+        ]
+        moved = {
+            "moved": f"{human_bytes(self.bytes_moved)}, in {self.misses} lines fetched and "
+            f"{self.written_back} written back"
+        }
+        right = (False, True, True, True, False)
+        return card(
+            str(self.cache), facts(moved), cells_table((*_HEADERS, "over time"), rows, right)
+        )
+
+
+_HEADERS = ("array", "accesses", "misses", "rate")
 
 
 @dataclass(frozen=True)

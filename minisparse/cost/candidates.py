@@ -1,6 +1,6 @@
 """Every way in which a node could be computed, each with its price."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,11 +8,11 @@ import numpy as np
 from minisparse.core.dtypes import DType
 from minisparse.core.index import index_dtype
 from minisparse.core.tensor_type import DENSE, Layout, TensorType
-from minisparse.cost.model import price, work_of
+from minisparse.cost.model import price, price_library, work_of
 from minisparse.cost.target import Target
 from minisparse.formats import Pattern, stored_bytes
 from minisparse.graph import Graph, Node
-from minisparse.kernels import Kernel, Work, kernels_for
+from minisparse.kernels import LEVELS, PROVIDERS, Kernel, Work, kernels_for
 from minisparse.ops import Attrs
 
 BLOCK_SIZES = (4, 8, 16, 32)
@@ -28,7 +28,7 @@ class Candidate:
     kernel : Kernel
         Which kernel, for which format.
     level : str
-        At which level.
+        At which level; of a library, its name.
     layout : Layout
         How the weight is stored for it.
     seconds : float
@@ -48,7 +48,7 @@ class Candidate:
 
     @property
     def name(self) -> str:
-        """Layout and level: ``"bsr 8x8 vectorized"``."""
+        """Layout and level: ``"bsr 8x8 vectorized"``, ``"csr scipy"``."""
         return f"{self.layout} {self.level}"
 
 
@@ -67,15 +67,28 @@ def candidates(graph: Graph, node: Node, target: Target) -> tuple[Candidate, ...
     target : Target
         The machine, and the levels that may be chosen.
     """
+    # An op may have none of these levels, or a library may refuse; then all of ours remain.
+    legal = _legal(graph, node, target, target.levels) or _legal(graph, node, target, LEVELS)
+    return tuple(sorted(legal, key=lambda c: (c.seconds, c.name)))
+
+
+def _legal(graph: Graph, node: Node, target: Target, levels: Collection[str]) -> list[Candidate]:
+    """Return the candidates at some levels."""
     found = [
         _priced(graph, node, kernel, level, layout, target)
         for kernel in kernels_for(node.op)
         for layout in _layouts(graph, node, kernel)
-        for level in kernel.levels
-        if level in target.levels or not set(kernel.levels) & set(target.levels)
+        for level in _levels(kernel, levels)
     ]
-    legal = (candidate for candidate in found if candidate is not None)
-    return tuple(sorted(legal, key=lambda c: (c.seconds, c.name)))
+    return [candidate for candidate in found if candidate is not None]
+
+
+def _levels(kernel: Kernel, levels: Collection[str]) -> list[str]:
+    """Return which of some levels a kernel has, its own and then those that libraries offer."""
+    offered = (kernel.op.name, kernel.format_name)
+    own = [name for name in kernel.levels if name in levels]
+    lent = [name for name, p in PROVIDERS.items() if name in levels and offered in p.offers]
+    return own + lent
 
 
 def _layouts(graph: Graph, node: Node, kernel: Kernel) -> Iterator[Layout]:
@@ -107,7 +120,7 @@ def _layouts(graph: Graph, node: Node, kernel: Kernel) -> Iterator[Layout]:
 def _priced(
     graph: Graph, node: Node, kernel: Kernel, level: str, layout: Layout, target: Target
 ) -> Candidate | None:
-    """Return a candidate with its price, or None where the op does not take such a weight."""
+    """Return a candidate with its price, or None where op or library take no such weight."""
     types = graph.operand_types(node)
     at = node.op.base.weight
     pattern, weight_bytes, attrs = None, 0, node.attrs
@@ -125,8 +138,16 @@ def _priced(
         attrs = stored_attrs(node, graph.operand_types(node)[at], layout)
         if not all(c.holds(types, attrs) for c in node.op.constraints):
             return None
-    work = work_of(node.op, kernel, kernel.levels[level], pattern, types, attrs)
-    seconds = price(work, level, types[0].dtype, target.machine)
+        now, then = graph.types[node.output], node.op.infer(types, attrs)[0]
+        if (now.layout, now.shape) != (then.layout, then.shape):
+            return None  # who reads the result would find another kind of value
+    if level in PROVIDERS:
+        if PROVIDERS[level].why_not(kernel.op.name, layout.format, node.op.split(types)[0]):
+            return None
+        work, seconds = price_library(node.op, kernel, level, types, attrs, target.machine)
+    else:
+        work = work_of(node.op, kernel, kernel.levels[level], pattern, types, attrs)
+        seconds = price(work, level, types[0].dtype, target.machine)
     return Candidate(kernel, level, layout, seconds, work, weight_bytes)
 
 

@@ -6,10 +6,11 @@ many microseconds the reader's own machine takes; ``plan.explain()`` shows both.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from minisparse.core.dtypes import DType
 from minisparse.core.errors import UsageError
+from minisparse.cost.library_speeds import SERVER_2CORE_LIBRARIES, Speeds
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Machine:
         Seconds for one call into the array library on nothing.
     step : float
         Seconds for one multiply-add of a Python loop over array elements.
+    libraries : mapping
+        From names of provider, op and format to how fast that library was.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Machine:
     bandwidth: float
     call: float
     step: float
+    libraries: Speeds = field(default_factory=dict)
 
     def matmul_rate(self, dtype: DType) -> float:
         """Return the peak of a large matrix multiplication in ``dtype``, flop/s."""
@@ -63,6 +67,7 @@ SERVER_2CORE = Machine(
     bandwidth=12e9,
     call=1.5e-6,
     step=0.35e-6,
+    libraries=SERVER_2CORE_LIBRARIES,
 )
 
 MACHINES: dict[str, Machine] = {m.name: m for m in (SERVER_2CORE,)}

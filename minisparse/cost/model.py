@@ -5,11 +5,14 @@
 Arithmetic and traffic overlap, so the larger counts (the roofline of Williams, Waterman and
 Patterson, CACM 52(4), 2009); a gather fills the scratch that the arithmetic then reads, and a
 call into the array library costs its entry whatever it does. A ``loops`` level is interpreted:
-there each multiply-add is a step.
+there each multiply-add is a step. Other libraries are closed boxes, and measured as wholes.
 """
+
+import numpy as np
 
 from minisparse.core.dtypes import DType
 from minisparse.core.tensor_type import TensorType
+from minisparse.cost.library_speeds import find_speed
 from minisparse.cost.machine import Machine
 from minisparse.formats import Pattern
 from minisparse.kernels import Kernel, Level, Work
@@ -66,3 +69,27 @@ def price(work: Work, level: str, dtype: DType, machine: Machine) -> float:
     arithmetic = work.flops / (peak * work.efficiency)
     traffic = work.bytes / machine.bandwidth
     return work.calls * machine.call + max(arithmetic, traffic) + work.gathered / machine.gather
+
+
+def price_library(
+    op: Op,
+    kernel: Kernel,
+    provider: str,
+    types: tuple[TensorType, ...],
+    attrs: Attrs,
+    machine: Machine,
+) -> tuple[Work, float]:
+    """Return what a library does, told by flops and bytes, and its predicted seconds.
+
+    A library that was never measured on this machine is priced as if it did one element at a time.
+    An epilogue is not fused with it: each of its ops passes over the result once more.
+    """
+    own = op.split(types)[0]
+    moved = kernel.bytes_moved(*own)
+    work = Work(op.base.flops(own, op.attrs_of(op.base, attrs)), moved, unit="elementwise")
+    dtype = np.result_type(*(t.dtype for t in own))
+    speed = find_speed(machine.libraries, provider, op.base.name, own)
+    seconds = price(work, provider, dtype, machine) if speed is None else speed.seconds(own, dtype)
+    result = op.base.infer(own, op.attrs_of(op.base, attrs))[0]
+    after = machine.call + result.size / machine.elementwise
+    return work, seconds + len(op.epilogue) * after

@@ -21,12 +21,12 @@ class Target:
     sizes : mapping
         Expected sizes of named dimensions; prices depend on them, results never do.
     levels : tuple of str
-        Kernel levels that may be chosen.
+        Kernel levels that may be chosen: ours, and libraries by their names.
     """
 
     machine: Machine = field(default_factory=lambda: find_machine("cpu"))
     sizes: Mapping[str, int] = field(default_factory=dict)
-    levels: tuple[str, ...] = ("vectorized", "library")
+    levels: tuple[str, ...] = ("vectorized",)
 
     def bind(self, graph: Graph) -> Graph:
         """Return the graph with every named dimension set to the size to expect."""

@@ -7,7 +7,7 @@ from typing import Any
 from minisparse.core.errors import UsageError
 from minisparse.cost import Candidate, Target
 from minisparse.graph import Constant, Graph, Node
-from minisparse.kernels import Level
+from minisparse.kernels import Level, level_of
 from minisparse.passes import PassReport
 
 
@@ -43,7 +43,7 @@ class Step:
     @property
     def level(self) -> Level:
         """The chosen kernel's chosen level."""
-        return self.chosen.kernel.levels[self.chosen.level]
+        return level_of(self.chosen.kernel, self.chosen.level)
 
 
 @dataclass(frozen=True)

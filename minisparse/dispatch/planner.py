@@ -8,7 +8,7 @@ from minisparse.core.tensor_type import Layout
 from minisparse.cost import Candidate, Target, candidates
 from minisparse.dispatch.plan import Plan, Step
 from minisparse.graph import Graph, Node
-from minisparse.kernels import pack
+from minisparse.kernels import level_of, pack
 from minisparse.passes import PassReport
 
 
@@ -63,8 +63,8 @@ def _columns(graph: Graph, node: Node) -> int:
     at = node.op.base.weight
     if at is None or at >= len(node.inputs):
         return 0
-    rows = graph.types[node.inputs[at]].dims[0]
-    return graph.types[node.output].size // max(rows, 1)
+    rows = max((1, *graph.types[node.inputs[at]].dims[:1]))
+    return graph.types[node.output].size // rows
 
 
 def _fits(graph: Graph, node: Node, candidate: Candidate) -> bool:
@@ -88,7 +88,7 @@ def _packed(graph: Graph, node: Node, chosen: Candidate, columns: int) -> Any:
     if at is None or at >= len(node.inputs):
         return None
     weight = graph.constants.get(node.inputs[at])
-    level = chosen.kernel.levels[chosen.level]
+    level = level_of(chosen.kernel, chosen.level)
     return None if weight is None or level.prepare is None else pack(level, weight, columns)
 
 

@@ -77,7 +77,7 @@ def _as_operand(b: Any, op: str, A: Matrix) -> Array:
     if isinstance(b, Matrix) or hasattr(b, "tocoo"):
         raise UnsupportedOpError(
             f"{op}: A is {A.format} and b is a {type(b).__name__}: the product of two sparse "
-            f"matrices is not there yet; make one dense with .to_dense()"
+            f"matrices is ms.spgemm(A, B); or make one dense with .to_dense()"
         )
     found = as_array(b, f"{op}: b")
     as_dtype(found.dtype, f"{op}: b")

@@ -2,10 +2,12 @@
 
 from minisparse.core.discover import declared
 from minisparse.kernels.call import Prepared, call, prepare
+from minisparse.kernels.counts import Counts
 from minisparse.kernels.execute import EPILOGUE_OPS, execute, make_finish, pack
-from minisparse.kernels.functions import spmm, spmm_bias_relu, spmv
 from minisparse.kernels.kernel import LEVELS, Finish, Kernel, Level, Work
-from minisparse.kernels.lookup import find_level, kernels_for
+from minisparse.kernels.library import PROVIDERS, Provider
+from minisparse.kernels.lookup import find_level, kernels_for, level_of, usable_levels
+from minisparse.kernels.spgemm.bound import SpgemmBound, spgemm_bound
 
 KERNELS: dict[str, Kernel] = {k.name: k for k in declared(__name__, __path__, Kernel).values()}
 """Every kernel by name."""
@@ -14,19 +16,23 @@ __all__ = [
     "EPILOGUE_OPS",
     "KERNELS",
     "LEVELS",
+    "PROVIDERS",
+    "Counts",
     "Finish",
     "Kernel",
     "Level",
     "Prepared",
+    "Provider",
+    "SpgemmBound",
     "Work",
     "call",
     "execute",
     "find_level",
     "kernels_for",
+    "level_of",
     "make_finish",
     "pack",
     "prepare",
-    "spmm",
-    "spmm_bias_relu",
-    "spmv",
+    "spgemm_bound",
+    "usable_levels",
 ]

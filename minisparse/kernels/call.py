@@ -12,14 +12,19 @@ from minisparse.core.tensor_type import TensorType, dense_type
 from minisparse.formats import Matrix
 from minisparse.kernels.execute import execute, pack
 from minisparse.kernels.kernel import Kernel, Level
-from minisparse.kernels.lookup import find_level
+from minisparse.kernels.library import PROVIDERS, choose
+from minisparse.kernels.lookup import find_level, level_of, name_level
 from minisparse.ops import OPS, Op
+
+MOST_KNOWN = 64
+"""Combinations of operand types that a prepared matrix remembers."""
 
 
 class Prepared:
     """A matrix packed for one op and one kernel, to be used many times; made by :func:`prepare`.
 
-    It keeps nothing between calls but what was packed, so threads may share it.
+    It keeps nothing between calls but what was packed, and which types of operands were found to
+    fit, so threads may share it.
 
     Attributes
     ----------
@@ -35,16 +40,27 @@ class Prepared:
         What was packed takes so many.
     seconds : float
         How long packing took.
+    attrs : mapping
+        Attributes of the op, which are those of its epilogue.
     """
 
-    def __init__(self, op: Op, kernel: Kernel, level: str, a: Matrix | Array, columns: int) -> None:
-        self.op, self.kernel, self.level = op, kernel, level
+    def __init__(
+        self,
+        op: Op,
+        kernel: Kernel,
+        level: str,
+        a: Matrix | Array,
+        columns: int,
+        attrs: Mapping[str, Any],
+    ) -> None:
+        self.op, self.kernel, self.level, self.attrs = op, kernel, level, attrs
         self.type = _type(a)
-        self._level: Level = kernel.levels[level]
+        self._level: Level = level_of(kernel, level)
         start = time.perf_counter()
         self._packed = pack(self._level, a, columns)
         self.seconds = time.perf_counter() - start
         self.bytes = int(self._packed.nbytes)
+        self._fitting: dict[tuple[Any, ...], TensorType] = {}
 
     def __call__(self, *operands: Any, out: Array | None = None) -> Any:
         """Compute the op with the packed matrix and the other operands.
@@ -55,7 +71,7 @@ class Prepared:
             All but the packed matrix, in the op's order: B ``[K, N]``, and the bias ``[M]`` where
             the op has one; x ``[K]`` for spmv.
         out : ndarray, optional
-            Where the result goes, of its shape and dtype.
+            Where the result goes, of its shape and dtype; it may overlap operands.
 
         Raises
         ------
@@ -63,17 +79,25 @@ class Prepared:
             If an operand breaks a constraint of the op; the message names it.
         """
         at = self.op.base.weight or 0
-        given = [*operands[:at], None, *operands[at:]]
-        for i, x in enumerate(given):
-            if i != at:
-                given[i] = as_operand(x, self.op, i)
-        types = [self.type if i == at else _type(x) for i, x in enumerate(given)]
-        (result,) = self.op.infer(types)
-        if out is not None:
-            _check_out(out, result, self.op)
-        given[at] = self._packed
+        given = [as_operand(x, self.op, i + (i >= at)) for i, x in enumerate(operands)]
+        signature = tuple((x.shape, x.dtype) for x in given)
+        result = self._fitting.get(signature) or self._check(given, at, signature)
+        into = None if out is None else _checked_out(out, result, self.op, given)
+        given.insert(at, self._packed)
         with np.errstate(all="ignore"):  # 0 * inf and overflow are values here, not accidents
-            return execute(self.op, self._level, given, None, out)
+            found = execute(self.op, self._level, given, self.attrs, into)
+        return found if out is into else _copied(found, out)
+
+    def _check(self, given: Sequence[Any], at: int, signature: tuple[Any, ...]) -> TensorType:
+        """Check the operands beside the packed one; return the result's type."""
+        types = [_type(x) for x in given]
+        types.insert(at, self.type)
+        (result,) = self.op.infer(types, self.attrs)
+        if self.level in PROVIDERS:  # which may refuse the others, now that they are known
+            choose(self.op.base.name, self.type.format, self.level, self.op.split(types)[0])
+        if all(isinstance(x, np.ndarray) for x in given) and len(self._fitting) < MOST_KNOWN:
+            self._fitting[signature] = result
+        return result
 
     def __repr__(self) -> str:
         """Return what it computes, and what packing took."""
@@ -84,19 +108,28 @@ class Prepared:
         )
 
 
-def prepare(op: str, A: Matrix | Array, columns: int = 256, level: str = "vectorized") -> Prepared:
+def prepare(
+    op: str,
+    A: Matrix | Array,
+    columns: int = 256,
+    level: str = "vectorized",
+    attrs: Mapping[str, Any] | None = None,
+) -> Prepared:
     """Pack a matrix once, to multiply with it many times.
 
     Parameters
     ----------
     op : str
-        ``"spmm"``, ``"spmv"``, ``"spmm_bias"``, ``"spmm_relu"`` or ``"spmm_bias_relu"``.
+        ``"spmm"``, ``"spmv"``, ``"spmm_bias"``, ``"spmm_bias_relu"``, ``"spmm_bias_gelu"`` or
+        another that multiplies A with something.
     A : Matrix or ndarray
         ``[M, K]``.
     columns : int
         About how many columns it will be multiplied with. A hint: any number is computed right.
     level : str
-        Which level of the kernel.
+        Which level of the kernel; ``"library"``, or a library's name, where one is installed.
+    attrs : mapping, optional
+        Of what comes after the product: ``{"min": 0, "max": 6}`` for ``"spmm_bias_clip"``.
 
     Returns
     -------
@@ -106,9 +139,12 @@ def prepare(op: str, A: Matrix | Array, columns: int = 256, level: str = "vector
     Raises
     ------
     UnsupportedOpError
-        If there is no such op, or no kernel for A's format, or the kernel has no such level.
+        If there is no such op, or no kernel for A's format, or the kernel has no such level, or the
+        library refuses.
+    MissingExtraError
+        If the library is not installed.
     ShapeError
-        If A is no matrix of numbers, or ``columns`` is negative.
+        If A is no matrix of numbers, ``columns`` is negative, or there is no such attribute.
 
     Examples
     --------
@@ -130,13 +166,14 @@ def prepare(op: str, A: Matrix | Array, columns: int = 256, level: str = "vector
         A = np.asarray(A)
         if A.ndim != 2 or not is_supported(A.dtype):
             raise ShapeError(f"prepare: A is {dense_type(A)}; it must be a matrix of numbers")
-    kernel, _ = find_level(OPS[op], _type(A).format, level)
-    return Prepared(OPS[op], kernel, level, A, columns)
+    kernel, name = name_level(OPS[op], _type(A).format, level, (_type(A),))
+    return Prepared(OPS[op], kernel, name, A, columns, OPS[op].complete(attrs or {}))
 
 
 def _takes_packed(op: Op) -> bool:
-    """Tell whether an op has one matrix to pack, and nothing to be told by attributes."""
-    return len(op.base.sparse) == 1 and not op.attrs
+    """Tell whether an op has one matrix to pack, and its product no attributes."""
+    beside = len(op.base.operands) > 1  # else packing would be all the work
+    return len(op.base.sparse) == 1 and beside and not op.base.attrs
 
 
 def call(
@@ -157,7 +194,7 @@ def call(
     level : str
         Which level of the kernel for the weight's format.
     out : ndarray, optional
-        Where the result goes, of its shape and dtype.
+        Where the result goes, of its shape and dtype; it may overlap operands.
     attrs : mapping, optional
         Of the op; those left out take their defaults.
 
@@ -170,26 +207,29 @@ def call(
     """
     given = [as_operand(x, op, i) for i, x in enumerate(operands)]
     complete = op.complete(attrs or {})
-    (result,) = op.infer([_type(x) for x in given], complete)
-    if out is not None:
-        _check_out(out, result, op)
+    types = [_type(x) for x in given]
+    (result,) = op.infer(types, complete)
+    into = None if out is None else _checked_out(out, result, op, given)
     at = op.base.weight
-    _, found = find_level(op, "dense" if at is None else _type(given[at]).format, level)
+    format = "dense" if at is None else types[at].format
+    _, found = find_level(op, format, level, op.split(types)[0])
     if at is not None:
-        rows = max(given[at].shape[0], 1)
-        given[at] = pack(found, given[at], -(-result.size // rows))
+        rows = max((1, *given[at].shape[:1]))
+        given[at] = pack(found, given[at], -(-result.size // rows), once=True)
     with np.errstate(all="ignore"):  # 0 * inf and overflow are values here, not accidents
-        return execute(op, found, given, complete, out)
+        result = execute(op, found, given, complete, into)
+    return result if out is into else _copied(result, out)
 
 
 def as_operand(x: Any, op: Op, at: int) -> Any:
     """Return an operand as a matrix or an array; a matrix only where the op takes one."""
     if not isinstance(x, Matrix):
         return np.asarray(x)
-    if at not in op.base.sparse:
-        may = " and ".join(op.operands[i].upper() for i in op.base.sparse)
+    if at not in op.sparse:
+        named = " and ".join(op.operands[i].upper() for i in op.sparse)
+        may = f"only {named}" if named else "no operand"
         raise UnsupportedOpError(
-            f"{op.name}: only {may} can be sparse, but {x!r} was given beside it; write .to_dense()"
+            f"{op.name}: {may} can be sparse, but {x!r} was given beside it; write .to_dense()"
         )
     return x
 
@@ -198,9 +238,33 @@ def _type(a: Matrix | Array) -> TensorType:
     return a.type if isinstance(a, Matrix) else dense_type(a)
 
 
-def _check_out(out: Array, result: TensorType, op: Op) -> None:
+def _checked_out(
+    out: Array, result: TensorType, op: Op, given: Sequence[Matrix | Array]
+) -> Array | None:
+    """Return where a kernel may write: to ``out``, or nowhere if that holds what it reads.
+
+    An op that reads each element before it writes it may write over it.
+    """
     if out.shape != result.shape or out.dtype != result.dtype or not out.flags.writeable:
         raise ShapeError(
             f"{op.name}: out is {dense_type(out)}{'' if out.flags.writeable else ' (read-only)'}: "
             f"it must be a writeable {result}"
         )
+    read = [y for x in given for y in (x.arrays.values() if isinstance(x, Matrix) else (x,))]
+    read = [x for x in read if not (op.elementwise and _is_same(x, out))]
+    return None if any(np.may_share_memory(out, x) for x in read) else out
+
+
+def _is_same(x: Array, y: Array) -> bool:
+    """Tell whether two arrays of one dtype are the same memory, element by element."""
+    return x is y or (
+        x.__array_interface__["data"] == y.__array_interface__["data"]
+        and (x.shape, x.strides, x.dtype) == (y.shape, y.strides, y.dtype)
+    )
+
+
+def _copied(result: Array, out: Array | None) -> Array | None:
+    """Write a result to an ``out`` that overlapped operands."""
+    if out is not None:
+        out[...] = result
+    return out

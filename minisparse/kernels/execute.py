@@ -7,15 +7,20 @@ from typing import Any
 import numpy as np
 
 from minisparse.core.dtypes import Array
+from minisparse.formats import Matrix
 from minisparse.kernels.kernel import Finish, Level
-from minisparse.kernels.lookup import kernels_for
-from minisparse.ops import ADD, ADD_BIAS, RELU, Op
+from minisparse.kernels.lookup import find_level
+from minisparse.ops import ADD, ADD_BIAS, CLIP, GELU, RELU, SILU, Op
 
-EPILOGUE_OPS: tuple[Op, ...] = (ADD_BIAS, RELU, ADD)
-"""Ops that can finish another's result in place, tile by tile: each element by itself."""
+EPILOGUE_OPS: tuple[Op, ...] = (ADD_BIAS, RELU, GELU, SILU, CLIP, ADD)
+"""Ops that can finish another's result: each element by itself.
+
+A plain array is finished in place, tile by tile; a sparse result by the op's kernel for its format.
+Both is done at the vectorized level, whatever the level before it.
+"""
 
 
-def pack(level: Level, matrix: Any, columns: int = 256) -> Any:
+def pack(level: Level, matrix: Any, columns: int = 256, once: bool = False) -> Any:
     """Return a sparse operand in the form in which a level wants it.
 
     Parameters
@@ -26,8 +31,11 @@ def pack(level: Level, matrix: Any, columns: int = 256) -> Any:
         The operand.
     columns : int
         About how many columns it will be multiplied with; a hint that never limits.
+    once : bool
+        Whether it will be used in a single call; a hint too.
     """
-    return matrix if level.prepare is None else level.prepare(matrix, columns)
+    prepare = (level.prepare_once if once else None) or level.prepare
+    return matrix if prepare is None else prepare(matrix, columns)
 
 
 def execute(
@@ -37,7 +45,7 @@ def execute(
     attrs: Mapping[str, Any] | None = None,
     out: Array | None = None,
 ) -> Any:
-    """Return the op's result.
+    """Return the op's result: an array or, of an op whose result is sparse, a Matrix.
 
     Nothing is checked here: :meth:`Op.infer` did that, once. Like all kernels this follows
     IEEE 754 and may warn as NumPy does; enter ``np.errstate(all="ignore")`` around it.
@@ -68,11 +76,13 @@ def execute(
         if level.fuses:
             keywords["finish"] = finish
     result = level.run(*base, **keywords)
-    if finish is not None and not level.fuses:
-        finish(result, tuple(slice(0, length) for length in result.shape))
-    elif finish is None:
+    if finish is None or isinstance(result, Matrix):
+        format = result.format if isinstance(result, Matrix) else "dense"
         for part, more in zip(op.epilogue, rest, strict=True):
-            result = _dense_level(part.name).run(result, *more, **op.attrs_of(part, complete))
+            run = _vectorized(part.name, format).run
+            result = run(result, *more, **op.attrs_of(part, complete))
+    elif not level.fuses:
+        finish(result, tuple(slice(0, length) for length in result.shape))
     if out is None or result is out:
         return result
     out[...] = result
@@ -107,7 +117,12 @@ def make_finish(
         Attributes of all parts.
     """
     steps = [
-        (_dense_level(part.name).run, part is ADD_BIAS, more, {n: attrs[n] for n in part.attrs})
+        (
+            _vectorized(part.name, "dense").run,
+            part is ADD_BIAS,
+            more,
+            {n: attrs[n] for n in part.attrs},
+        )
         for part, more in zip(parts, operands, strict=True)
     ]
 
@@ -126,8 +141,7 @@ def _part(x: Array, index: tuple[slice, ...]) -> Array:
 
 
 @cache
-def _dense_level(name: str) -> Level:
-    """Return the vectorized level of an epilogue op's kernel on plain arrays."""
+def _vectorized(name: str, format: str) -> Level:
+    """Return the vectorized level of an epilogue op's kernel for results in a format."""
     part = next(op for op in EPILOGUE_OPS if op.name == name)
-    (kernel,) = kernels_for(part)
-    return kernel.levels["vectorized"]
+    return find_level(part, format, "vectorized")[1]

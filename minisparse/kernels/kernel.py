@@ -1,6 +1,7 @@
-"""What a kernel is: one op on one format, at up to four levels, with its bytes moved.
+"""What a kernel is: one op on one format, at up to three levels, with its bytes moved.
 
-A kernel is a plain value. Nothing in it checks shapes or dtypes: the op did that, once.
+A kernel is a plain value. Nothing in it checks shapes or dtypes: the op did that, once. The fourth
+level, ``library``, is not written here but lent: see :mod:`minisparse.kernels.library`.
 """
 
 from collections.abc import Callable
@@ -9,9 +10,11 @@ from typing import Any, Protocol
 
 from minisparse.core.dtypes import Array
 from minisparse.formats import Matrix
+from minisparse.kernels.counts import Counts
 from minisparse.ops import Op
 
-LEVELS = ("loops", "vectorized", "gpu", "library")
+LEVELS = ("loops", "vectorized", "gpu")
+"""The levels that are ours, slowest first."""
 
 
 class Finish(Protocol):
@@ -72,6 +75,8 @@ class Level:
         Whether ``run`` takes ``finish=`` and applies it tile by tile; it then takes ``out=`` too.
     takes_out : bool
         Whether ``run`` takes ``out=``, an array of the result's shape and dtype to write to.
+    prepare_once : callable, optional
+        As ``prepare``, for a matrix that is used in a single call: what is cheap to make.
     """
 
     run: Callable[..., Any]
@@ -79,6 +84,7 @@ class Level:
     work: Callable[..., Work] | None = None
     fuses: bool = False
     takes_out: bool = False
+    prepare_once: Callable[..., Any] | None = None
 
     def __post_init__(self) -> None:
         """Whoever can finish tiles of a result can be told where it goes."""
@@ -98,8 +104,11 @@ class Kernel:
         The class of the sparse operand; None where every operand is a plain array.
     bytes_moved : callable
         From the operands' types, one argument each, to bytes read and written once per call.
-    loops, vectorized, gpu, library : Level or callable, optional
+    loops, vectorized, gpu : Level or callable, optional
         The levels. A plain callable is a Level that needs no preparation.
+    counts : callable, optional
+        ``counts(*operands, **attrs) -> Counts``: from the operands themselves, what the loops do,
+        exactly. None only where there are no loops.
     name : str
         ``"spmm_csr"`` unless given; the name under which plans and explanations know it.
     """
@@ -107,10 +116,10 @@ class Kernel:
     op: Op
     format: type[Matrix] | None
     bytes_moved: Callable[..., int]
-    loops: Level | Callable[..., Array] | None = None
-    vectorized: Level | Callable[..., Array] | None = None
+    loops: Level | Callable[..., Array | Matrix] | None = None
+    vectorized: Level | Callable[..., Array | Matrix] | None = None
     gpu: Level | Callable[..., Array] | None = None
-    library: Level | Callable[..., Array] | None = None
+    counts: Callable[..., Counts] | None = None
     name: str = ""
 
     def __post_init__(self) -> None:

@@ -1,10 +1,13 @@
 """Find kernels: those of an op, and the one for a format and a level."""
 
+from collections.abc import Collection
 from functools import cache
 
-from minisparse.core.errors import UnsupportedOpError
-from minisparse.kernels.kernel import Kernel, Level
+from minisparse.core.errors import MissingExtraError, UnsupportedOpError, UsageError
+from minisparse.kernels.kernel import LEVELS, Kernel, Level
+from minisparse.kernels.library import PROVIDERS, choose
 from minisparse.ops import Op
+from minisparse.ops.op import Types
 
 
 def kernels_for(op: Op) -> list[Kernel]:
@@ -26,13 +29,39 @@ def _kernels_of(op: str) -> tuple[Kernel, ...]:
     return tuple(kernel for kernel in KERNELS.values() if kernel.op.name == op)
 
 
-def find_level(op: Op, format: str, level: str) -> tuple[Kernel, Level]:
-    """Return the kernel of an op for a format, and one of its levels.
+def find_level(op: Op, format: str, level: str, types: Types = ()) -> tuple[Kernel, Level]:
+    """Return the kernel of an op for a format, and one of its levels; see :func:`name_level`."""
+    kernel, name = name_level(op, format, level, types)
+    return kernel, level_of(kernel, name)
+
+
+def name_level(op: Op, format: str, level: str, types: Types = ()) -> tuple[Kernel, str]:
+    """Return the kernel of an op for a format, and the name of one of its levels.
+
+    Parameters
+    ----------
+    op : Op
+        Perhaps fused; the kernel is its base's.
+    format : str
+        Of the op's weight.
+    level : str
+        One of ours; ``"library"`` for the first provider that is installed and does not refuse;
+        or a provider's name, such as ``"scipy"``.
+    types : sequence of TensorType
+        Of the base's operands, as far as they are known; a provider may refuse them.
+
+    Returns
+    -------
+    tuple of Kernel and str
+        To be given to :func:`level_of`; ``"library"`` has become a provider's name.
 
     Raises
     ------
     UnsupportedOpError
-        If there is none; the message names the formats or levels that there are.
+        If there is none, or the provider refuses; the message says why, or names the formats or
+        levels that there are.
+    MissingExtraError
+        If the provider is not installed.
     """
     kernels = {kernel.format_name: kernel for kernel in kernels_for(op)}
     if format not in kernels:
@@ -40,10 +69,68 @@ def find_level(op: Op, format: str, level: str) -> tuple[Kernel, Level]:
             f"{op.name}: there is no kernel for {format}; formats: {', '.join(kernels)}: "
             f"convert with A.to(...)"
         )
-    levels = kernels[format].levels
-    if level not in levels:
+    kernel = kernels[format]
+    if level == "library" or level in PROVIDERS:
+        return kernel, choose(op.base.name, format, level, types)
+    if level not in kernel.levels:
         raise UnsupportedOpError(
             f"{op.name}: the kernel for {format} has no level '{level}'; levels: "
-            f"{', '.join(levels)}"
+            f"{', '.join(kernel.levels)}, library"
         )
-    return kernels[format], levels[level]
+    return kernel, level
+
+
+def level_of(kernel: Kernel, name: str) -> Level:
+    """Return a level by its name: one of the kernel's own, or a provider's for its op and format.
+
+    Examples
+    --------
+    >>> from minisparse.kernels import KERNELS
+    >>> level_of(KERNELS["spmm_csr"], "vectorized").takes_out
+    True
+    """
+    if name in LEVELS:
+        return kernel.levels[name]
+    return PROVIDERS[name].offers[kernel.op.name, kernel.format_name].level
+
+
+def usable_levels(level: str, libraries: str | Collection[str] = "none") -> tuple[str, ...]:
+    """Return the names of the levels among which to choose, those of libraries included.
+
+    Parameters
+    ----------
+    level : str
+        One of ours; ``"library"`` for all that are installed; or a library's name.
+    libraries : str or collection of str
+        Besides: ``"none"``, ``"auto"`` for all that are installed, or names.
+
+    Raises
+    ------
+    UsageError
+        If there is no such level or library.
+    MissingExtraError
+        If a library that is named is not installed, or for ``"library"`` none is.
+
+    Examples
+    --------
+    >>> usable_levels("vectorized")
+    ('vectorized',)
+    """
+    if level not in (*LEVELS, "library", *PROVIDERS):
+        known = ", ".join((*LEVELS, "library", *PROVIDERS))
+        raise UsageError(f"there is no level '{level}'; levels: {known}")
+    here = [name for name, p in PROVIDERS.items() if p.is_installed]
+    if level == "library" and not here:
+        ways = "; ".join(f"{p.title}: {p.install}" for p in PROVIDERS.values())
+        raise MissingExtraError(f"the level 'library' needs a library, and none is here. {ways}")
+    asked = [libraries] if isinstance(libraries, str) else list(libraries)
+    if libraries in ("none", "auto"):
+        asked = here if libraries == "auto" else []
+    first = here if level == "library" else [level]
+    found = dict.fromkeys((*first, *asked))
+    for name in found:
+        if name not in (*LEVELS, *PROVIDERS):
+            raise UsageError(f"there is no library '{name}'; libraries: {', '.join(PROVIDERS)}")
+        if name in PROVIDERS and name not in here:
+            raise MissingExtraError(f"{PROVIDERS[name].missing}")
+    return tuple(found)

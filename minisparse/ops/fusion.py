@@ -36,8 +36,14 @@ def fuse(first: "Op", after: "Op") -> "Op":
         flops=pair.flops,
         samples=pair.samples,
         attrs={**first.attrs, **after.attrs},
+        sparse=(*first.sparse, *_also_sparse(first, after)),
         parts=(*(first.parts or (first,)), after),
     )
+
+
+def _also_sparse(first: "Op", after: "Op") -> tuple[int, ...]:
+    """Return where an operand of ``after`` may be sparse too, beside a result that is."""
+    return tuple(len(first.operands) + at - 1 for at in after.sparse if at and first.sparse)
 
 
 def _check(first: "Op", after: "Op") -> None:

@@ -65,6 +65,13 @@ def _size(given: TensorType) -> str:
     return "x".join(map(str, given.shape))
 
 
+def _told(given: TensorType, error: type[MinisparseError]) -> str:
+    """Return what matters of an operand to an error: its dtype, its size, or how it is stored."""
+    if issubclass(error, DTypeError):
+        return str(given.dtype)
+    return f"{_size(given)} {given.layout}" if error is UnsupportedOpError else _size(given)
+
+
 def _no_companions(first: Array, rng: np.random.Generator) -> tuple[Array, ...]:
     """Return nothing: the op takes one operand."""
     return ()
@@ -189,7 +196,7 @@ class Op:
         self._check_storage(types)
         for constraint in self.constraints:
             if not constraint.holds(types, attrs):
-                given = self._describe(types, attrs, issubclass(constraint.error, DTypeError))
+                given = self._describe(types, attrs, constraint.error)
                 raise constraint.error(f"{self.name} ({constraint.id}): {given}: {constraint.text}")
 
     def infer(self, types: Types, attrs: Attrs | None = None) -> tuple[TensorType, ...]:
@@ -222,10 +229,10 @@ class Op:
                 )
         return {**self.attrs, **plain}
 
-    def _describe(self, types: Types, attrs: Attrs, dtypes: bool) -> str:
+    def _describe(self, types: Types, attrs: Attrs, error: type[MinisparseError]) -> str:
         """Return what was given, in the field's letters: ``A is 2x3 but B is 4x5``."""
         given = [
-            f"{_letter(name, t)} is {t.dtype if dtypes else _size(t)}"
+            f"{_letter(name, t)} is {_told(t, error)}"
             for name, t in zip(self.operands, types, strict=False)
         ]
         text = (" but " if len(given) == 2 else ", ").join(given)

@@ -54,8 +54,13 @@ def _all_true(flags: Array) -> complex:
 
 
 def add_bias(c: Truth, bias: Array) -> Truth:
-    """Return ``c [M, N] + bias[:, None]``."""
-    return add(c, from_array(bias[:, None]))
+    """Return ``c [M, N] + bias[:, None]``; of a vector ``c + bias``."""
+    return add(c, from_array(by_rows(bias, c)))
+
+
+def by_rows(bias: Array, c: Any) -> Array:
+    """Return a bias with an axis of length 1 for every axis of c but the first."""
+    return bias.reshape(bias.shape + (1,) * (c.hi.ndim - 1))
 
 
 def batch_normalization(operands: Sequence[Array], attrs: Mapping[str, Any]) -> Truth:

@@ -16,7 +16,14 @@ from minisparse.core.tensor_type import dense_type
 from minisparse.core.triplets import Triplets
 from minisparse.formats import Matrix
 from minisparse.ops import CONV, Op
-from minisparse.oracle import elementwise
+from minisparse.oracle import (
+    activations,
+    arithmetic,
+    elementwise,
+    reductions,
+    sampled_ops,
+    sparse_product,
+)
 from minisparse.oracle.choices import meant, products, result_dtype
 from minisparse.oracle.products import add_implicit_zeros
 from minisparse.oracle.profile import DEFAULT, Profile
@@ -120,6 +127,24 @@ def _spmv(operands: Sequence[Operand], attrs: Mapping[str, Any], profile: Profil
     return _spmm((a, x[:, None]), attrs, profile).map(lambda y: y[:, 0])
 
 
+def _spmm_t(operands: Sequence[Operand], attrs: Mapping[str, Any], profile: Profile) -> Sums:
+    a, b = operands
+    return _spmm((_turned(a), b), attrs, profile)
+
+
+def _dsmm(operands: Sequence[Operand], attrs: Mapping[str, Any], profile: Profile) -> Sums:
+    b, a = operands
+    return _spmm((_turned(a), _as_array(b).T), attrs, profile).map(np.transpose)
+
+
+def _turned(a: Operand) -> Operand:
+    """Return the transpose, entries in the order in which they were."""
+    if isinstance(a, np.ndarray):
+        return a.T
+    row, col, data, shape = a.triplets() if isinstance(a, Matrix) else a
+    return Triplets(col, row, data, shape[::-1])
+
+
 def _gemm(operands: Sequence[Operand], attrs: Mapping[str, Any], profile: Profile) -> Answer:
     """``alpha * A' @ B' + beta * C``, by the sparser of the two: its zeros are cheap."""
     a, b, *c = (_as_array(x) for x in operands)
@@ -221,23 +246,40 @@ def _convert(operands: Sequence[Operand], attrs: Mapping[str, Any], profile: Pro
 PRODUCTS: dict[str, Callable[[Sequence[Operand], Mapping[str, Any], Profile], Answer]] = {
     "spmm": _spmm,
     "spmv": _spmv,
+    "spmm_t": _spmm_t,
+    "dsmm": _dsmm,
+    "spgemm": sparse_product.spgemm,
     "gemm": _gemm,
     "conv": _conv,
     "convert": _convert,
+    "add": arithmetic.add,
+    "multiply": arithmetic.multiply,
+    "reduce_sum": reductions.reduce_sum,
+    "reduce_mean": reductions.reduce_mean,
+    "sddmm": sampled_ops.sddmm,
+    "softmax": sampled_ops.softmax,
+    "attention": sampled_ops.attention,
 }
 OTHERS: dict[str, Callable[[Sequence[Array], Mapping[str, Any]], Answer]] = {
     "relu": lambda operands, attrs: elementwise.relu(from_array(operands[0])),
-    "add": lambda operands, attrs: elementwise.add(*map(from_array, operands)),
+    "gelu": lambda operands, attrs: activations.gelu(from_array(operands[0]), attrs),
+    "silu": lambda operands, attrs: activations.silu(from_array(operands[0])),
+    "clip": lambda operands, attrs: activations.clip(from_array(operands[0]), attrs),
     "add_bias": lambda operands, attrs: elementwise.add_bias(from_array(operands[0]), operands[1]),
+    "reduce_max": reductions.reduce_max,
+    "reduce_min": reductions.reduce_min,
     "batch_normalization": elementwise.batch_normalization,
     "max_pool": elementwise.max_pool,
     "transpose": elementwise.transpose,
     "flatten": elementwise.flatten,
 }
 EPILOGUES: dict[str, Callable[[Answer, Sequence[Array], Mapping[str, Any]], Answer]] = {
-    "add_bias": lambda answer, more, attrs: _plus(answer, more[0][:, None]),
+    "add_bias": lambda answer, more, attrs: _plus(answer, elementwise.by_rows(more[0], answer)),
     "add": lambda answer, more, attrs: _plus(answer, more[0]),
     "relu": lambda answer, more, attrs: elementwise.relu(_settled(answer)),
+    "gelu": lambda answer, more, attrs: activations.gelu(_settled(answer), attrs),
+    "silu": lambda answer, more, attrs: activations.silu(_settled(answer)),
+    "clip": lambda answer, more, attrs: activations.clip(_settled(answer), attrs),
 }
 KNOWN = (*PRODUCTS, *OTHERS)
 """Names of the ops that have an exact answer; fusions of them with ``EPILOGUES`` have one too."""

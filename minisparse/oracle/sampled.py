@@ -51,7 +51,8 @@ def exact_sddmm(mask: Triplets, x: Array, y: Array, profile: Profile = DEFAULT) 
         overflow = before * sizes.max(axis=1, initial=0, keepdims=True)
     inner = dots.truth()
     beyond = overflow >= bounds.largest_finite(part)
-    truth = replace(truth, may_overflow=truth.may_overflow | inner.may_overflow | beyond)
+    beyond = (truth.may_overflow | beyond) & np.isfinite(truth.hi)  # else it is infinite anyhow
+    truth = replace(truth, may_overflow=inner.may_overflow | beyond)
     return _undecided(truth, inner, mask.data[:, None]).map(lambda values: values[:, 0])
 
 

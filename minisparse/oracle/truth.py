@@ -30,7 +30,8 @@ class Truth:
         Largest right ``abs(computed - hi - lo)``, the uncertainty of ``hi + lo`` included.
     may_overflow : ndarray of bool, same shape
         Where a partial sum in some order may exceed the largest finite number although the
-        result does not: there inf and NaN are tolerated, and counted as vacuous.
+        result does not: there inf and NaN are tolerated, and counted as vacuous. Where the result
+        is infinite anyhow, NaN is tolerated beside it.
     dtype : numpy.dtype
         What the computed result's dtype must be.
     """

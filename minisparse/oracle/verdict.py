@@ -134,7 +134,9 @@ def _compare(got: Array, truth: Truth) -> _Comparison:
     reaches = reaches_infinity(parts(hi), parts(bound), _part_dtype(truth))
     overflowed = got_special & (_same_infinity(got, hi) & reaches.any(axis=-1))
     lost = got_special & ~special & truth.may_overflow & ~overflowed
-    right = np.where(special, _same_special(got, hi), near | overflowed | lost)
+    # A finite sum that overflows before an infinity of the other sign is added leaves NaN.
+    met = _same_special(got, hi) | (truth.may_overflow & np.isnan(got))
+    right = np.where(special, met, near | overflowed | lost)
     worst = np.where(special | overflowed | lost, 0.0, np.nan_to_num(ratio, nan=np.inf).max(-1))
     says_nothing = is_vacuous(parts(hi), parts(bound)).all(axis=-1) & ~special
     return _Comparison(right, says_nothing | lost, np.where(right, worst, np.maximum(worst, 1.0)))

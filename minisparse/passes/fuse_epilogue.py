@@ -1,4 +1,4 @@
-"""Fuse bias and activation into the product that feeds them.
+"""Fuse bias, activation and residual into the product that feeds them.
 
 Before    p = spmm(w, x)                     After    y = spmm_bias_relu(w, x, b)
           q = add_bias(p, b)
@@ -7,7 +7,9 @@ Before    p = spmm(w, x)                     After    y = spmm_bias_relu(w, x, b
 Why       p and q [M, N] are neither written nor read back: 4 * M * N * itemsize bytes saved;
           the kernel finishes each tile while it is still near.
 When      Each value between has one reader; another would still need it in memory. A sum with
-          another value (a residual) must keep the product's shape and dtype.
+          another value (a residual) must keep the product's shape and dtype. Products are what
+          multiplies with a weight: there is nothing to gain where the first op is itself one
+          that passes over its operand.
 Keeps     Every result bit for bit: the same numbers go through the same operations.
 """
 
@@ -16,7 +18,7 @@ from dataclasses import replace
 from minisparse.cost import Target
 from minisparse.graph import Graph, Node
 from minisparse.kernels import EPILOGUE_OPS
-from minisparse.ops import ADD, OPS
+from minisparse.ops import ADD, MULTIPLY, OPS, Op
 from minisparse.passes.rewrite import Pass
 
 
@@ -47,7 +49,7 @@ def _fused(first: Node, after: Node) -> Node:
 
 def _follower(graph: Graph, node: Node) -> Node | None:
     """Return the one node that reads this product and can be its epilogue, if there is one."""
-    if node.op.base.weight is None or node.output in graph.outputs.values():
+    if not _is_product(node.op.base) or node.output in graph.outputs.values():
         return None
     readers = graph.readers(node.output)
     if len(readers) != 1 or readers[0].op not in EPILOGUE_OPS:
@@ -58,6 +60,11 @@ def _follower(graph: Graph, node: Node) -> Node | None:
     first = after.inputs[0] == node.output
     same = graph.types[after.output] == graph.types[node.output]
     return after if (first or after.op is ADD) and (same or after.op is not ADD) else None
+
+
+def _is_product(op: Op) -> bool:
+    """Tell whether an op multiplies a weight with something else."""
+    return op.weight is not None and len(op.operands) > 1 and op not in (*EPILOGUE_OPS, MULTIPLY)
 
 
 FUSE_EPILOGUE = Pass("fuse_epilogue", run, after=("fold_constants",))

@@ -8,6 +8,7 @@ from minisparse.show.arrays import arrays_html, arrays_text
 from minisparse.show.color import PLAIN, Palette, palette_for, unicode_for
 from minisparse.show.diagram import graph_html, graph_text
 from minisparse.show.html import beside, card, facts, image, paragraph, table
+from minisparse.show.lanes import lane_html, lane_shares, lane_text
 from minisparse.show.png import encode_png
 from minisparse.show.spy import spy_png, spy_text
 from minisparse.show.strip import Strip, strip_html, strip_text
@@ -38,6 +39,9 @@ __all__ = [
     "human_count",
     "human_seconds",
     "image",
+    "lane_html",
+    "lane_shares",
+    "lane_text",
     "looks_numeric",
     "palette_for",
     "paragraph",

@@ -111,6 +111,22 @@ def test_misses_are_told_by_array() -> None:
     assert "a             2       1   50.0%" in str(found)
 
 
+def test_the_card_and_its_twin_tell_what_missed_when() -> None:
+    found = Cache(1024).replay(reads(*range(0, 512, 4), *range(0, 512, 4)))  # 8 lines, twice
+    assert repr(found) == str(found)
+    for line in str(found).splitlines()[-2:]:  # of x, and of all
+        assert line.split()[-1] == "-." * 8 + "." * 16  # a letter is 8 accesses, and a line 16
+    card = found._repr_html_()
+    assert "misses of x over time" in card
+    assert "misses of all over time" in card
+    assert "512 B, in 8 lines fetched and 0 written back" in card
+
+
+def test_a_card_of_nothing_has_nothing_in_it() -> None:
+    card = Cache(1024).replay(reads())._repr_html_()
+    assert "0 B, in 0 lines fetched" in card
+
+
 @pytest.mark.parametrize("sizes", [(0, 64, 8), (1000, 64, 8), (1024, 64, 0), (64, -64, 1)])
 def test_impossible_caches_are_refused(sizes: tuple[int, int, int]) -> None:
     with pytest.raises(UsageError, match="must be positive"):

@@ -123,14 +123,14 @@ def _special_sum(terms: list[tuple[float, float]]) -> float:
     return specials.pop() if len(specials) == 1 else float("nan")
 
 
-def hold(triplets: Triplets, format: str) -> Matrix:
+def hold(triplets: Triplets, format: str, block: tuple[int, int] = (2, 3)) -> Matrix:
     """Return the triplets in a format, as unsorted and repeated as it can hold them.
 
-    Blocks are 2 x 3. For n:m, what does not fit into 2:4 is dropped: the matrix is another one,
-    but as good.
+    ``block`` is that of BSR. For n:m, what does not fit into 2:4 is dropped: the matrix is another
+    one, but as good.
     """
     if format == "bsr":
-        return from_triplets(triplets, "bsr", block=(2, 3), canonical=False)
+        return from_triplets(triplets, "bsr", block=block, canonical=False)
     if format == "nm":
         kept = from_triplets(triplets, "coo").triplets()
         rank = _rank_in_group(kept.row * (1 + kept.shape[1]) + kept.col // 4)

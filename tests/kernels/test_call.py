@@ -156,3 +156,28 @@ def test_kernels_are_found_by_op_format_and_level() -> None:
     assert level.fuses
     with pytest.raises(MinisparseError, match="conv: there is no kernel for zip"):
         find_level(CONV, "zip", "vectorized")
+
+
+@pytest.mark.parametrize("level", ["loops", "vectorized"])
+def test_out_may_overlap_what_is_read(level: str) -> None:
+    rng = np.random.default_rng(4)
+    square = np.where(rng.random((6, 6)) < 0.4, rng.standard_normal((6, 6)), 0)
+    a = from_dense(square, "csr")
+    b = rng.standard_normal((6, 6))
+    wanted, bias = ms.spmm(a, b, level=level), rng.standard_normal(6)
+    x = b.copy()
+    found = ms.prepare("spmm_bias_relu", a, level=level)(x, bias, out=x)
+    assert found is x
+    np.testing.assert_array_equal(x, np.maximum(wanted + bias[:, None], 0))
+    x = b.copy()
+    assert ms.spmm(a, x, level=level, out=x) is x
+    np.testing.assert_array_equal(x, wanted)
+    v = b[0].copy()
+    y = ms.spmv(a, v, level=level)
+    np.testing.assert_array_equal(ms.spmv(a, v, level=level, out=v), y)
+    q, k, v = (rng.standard_normal((6, 6)) for _ in range(3))
+    y = ms.attention(a, q, k, v, level=level)
+    np.testing.assert_array_equal(ms.attention(a, q, k, v, level=level, out=v), y)
+    row = rng.standard_normal((6, 7))
+    y = ms.spmm(a, row[:, :6], level=level)  # in rows that lie apart, and shifted by one
+    np.testing.assert_array_equal(ms.spmm(a, row[:, :6], level=level, out=row[:, 1:]), y)

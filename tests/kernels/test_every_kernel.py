@@ -6,15 +6,23 @@ import numpy as np
 import pytest
 
 from minisparse.core.dtypes import Array
-from minisparse.core.tensor_type import dense_type
+from minisparse.core.tensor_type import TensorType, dense_type
 from minisparse.core.triplets import Triplets
 from minisparse.formats import Matrix
-from minisparse.kernels import KERNELS, Kernel, execute, pack
+from minisparse.kernels import KERNELS, PROVIDERS, Kernel, execute, find_level, level_of, pack
 from minisparse.ops import OPS, Op, Sample
 from minisparse.oracle import exact, judge
 from tests.kernels.reference import hold
 
-EVERY = [(kernel, level) for kernel in KERNELS.values() for level in kernel.levels]
+
+def levels(kernel: Kernel) -> list[str]:
+    """Return its own levels, and the libraries that are installed and offer another."""
+    offered = (kernel.op.name, kernel.format_name)
+    lent = [n for n, p in PROVIDERS.items() if offered in p.offers and p.is_installed]
+    return [*kernel.levels, *lent]
+
+
+EVERY = [(kernel, level) for kernel in KERNELS.values() for level in levels(kernel)]
 every_level = pytest.mark.parametrize(
     ("kernel", "level"), EVERY, ids=[f"{kernel.name} {level}" for kernel, level in EVERY]
 )
@@ -24,21 +32,20 @@ VIEWS = ("transpose", "flatten")
 def held(kernel: Kernel, sample: Sample) -> list[Any] | None:
     """Return the operands as the kernel takes them; None where its format cannot hold one."""
     operands: list[Any] = list(sample.operands)
-    at = kernel.op.weight
-    if at is None:
-        return operands
-    given = operands[at]
-    if kernel.format is None:
-        operands[at] = given.to_dense() if isinstance(given, Triplets) else given
-    elif isinstance(given, Triplets):
-        operands[at] = hold(given, kernel.format_name)
-    else:
-        return None  # conv with 4-D weights: for a plain array only
+    for at in kernel.op.sparse:
+        given = operands[at]
+        if kernel.format is None:
+            operands[at] = given.to_dense() if isinstance(given, Triplets) else given
+        elif isinstance(given, Triplets):
+            upright = kernel.op.name == "spgemm" and at == 1  # A's blocks are 2 x 3
+            operands[at] = hold(given, kernel.format_name, (3, 2) if upright else (2, 3))
+        else:
+            return None  # conv with 4-D weights: for a plain array only
     return operands
 
 
 def run(kernel: Kernel, level: str, operands: list[Any], sample: Sample, **more: Any) -> Any:
-    found = kernel.levels[level]
+    found = level_of(kernel, level)
     attrs = kernel.op.complete(sample.attrs)
     given = list(operands)
     at = kernel.op.weight
@@ -48,10 +55,18 @@ def run(kernel: Kernel, level: str, operands: list[Any], sample: Sample, **more:
         return execute(kernel.op, found, given, attrs, **more)
 
 
-def samples(kernel: Kernel, seed: int = 0) -> list[tuple[Sample, list[Any]]]:
-    """Return the samples that the kernel's format can hold; there are some."""
+def samples(kernel: Kernel, seed: int = 0, level: str = "") -> list[tuple[Sample, list[Any]]]:
+    """Return the samples that the kernel's format can hold, and that a library does not refuse."""
     every = [(s, held(kernel, s)) for s in kernel.op.samples(np.random.default_rng(seed))]
-    return [(s, operands) for s, operands in every if operands is not None]
+    kept = [(s, operands) for s, operands in every if operands is not None]
+    if level not in PROVIDERS:
+        return kept
+    why_not, name = PROVIDERS[level].why_not, kernel.op.name
+    return [(s, x) for s, x in kept if not why_not(name, kernel.format_name, types_of(x))]
+
+
+def types_of(operands: list[Any]) -> list[TensorType]:
+    return [x.type if isinstance(x, Matrix) else dense_type(x) for x in operands]
 
 
 def dense(x: Any) -> Array:
@@ -60,7 +75,7 @@ def dense(x: Any) -> Array:
 
 @every_level
 def test_results_are_right(kernel: Kernel, level: str) -> None:
-    for sample, operands in samples(kernel):
+    for sample, operands in samples(kernel, level=level):
         result = run(kernel, level, operands, sample)
         truth = exact(kernel.op, operands, sample.attrs)
         found = judge(dense(result), truth)
@@ -73,7 +88,7 @@ def in_double(x: Array) -> Array:
 
 @every_level
 def test_operands_are_never_written_to(kernel: Kernel, level: str) -> None:
-    for sample, operands in samples(kernel):
+    for sample, operands in samples(kernel, level=level):
         for x in operands:
             if not isinstance(x, Matrix):
                 x.flags.writeable = False
@@ -85,7 +100,7 @@ def test_operands_are_never_written_to(kernel: Kernel, level: str) -> None:
 
 @every_level
 def test_results_are_fresh_and_the_same_again(kernel: Kernel, level: str) -> None:
-    for sample, operands in samples(kernel):
+    for sample, operands in samples(kernel, level=level):
         first, second = (run(kernel, level, operands, sample) for _ in range(2))
         np.testing.assert_array_equal(dense(first), dense(second), sample.label)
         if kernel.op.name in VIEWS or isinstance(first, Matrix):
@@ -98,7 +113,7 @@ def test_results_are_fresh_and_the_same_again(kernel: Kernel, level: str) -> Non
 
 @every_level
 def test_results_go_where_they_are_told(kernel: Kernel, level: str) -> None:
-    for sample, operands in samples(kernel):
+    for sample, operands in samples(kernel, level=level):
         wanted = run(kernel, level, operands, sample)
         if isinstance(wanted, Matrix):
             continue
@@ -124,14 +139,15 @@ def test_fused_equals_one_after_another_bit_for_bit(op: Op) -> None:
     for kernel in KERNELS.values():
         if kernel.op is not op.base:
             continue
-        for level in kernel.levels.values():
+        for level in levels(kernel):
             _compare_fused(op, kernel, level)
 
 
-def _compare_fused(op: Op, kernel: Kernel, level: Any) -> None:
+def _compare_fused(op: Op, kernel: Kernel, name: str) -> None:
+    level = level_of(kernel, name)
     for sample in op.samples(np.random.default_rng(2)):
         operands = held(kernel, sample)
-        if operands is None:
+        if operands is None or _refused(op, kernel, name, operands):
             continue
         attrs = op.complete(sample.attrs)
         with np.errstate(all="ignore"):
@@ -141,9 +157,19 @@ def _compare_fused(op: Op, kernel: Kernel, level: Any) -> None:
             base, *rest = op.split(operands)
             result = execute(op.base, level, base, op.attrs_of(op.base, attrs))
             for part, more in zip(op.epilogue, rest, strict=True):
-                result = part.dense((result, *more), op.attrs_of(part, attrs))
+                format = result.format if isinstance(result, Matrix) else "dense"
+                _, after = find_level(part, format, "vectorized")
+                result = execute(part, after, (result, *more), op.attrs_of(part, attrs))
         assert fused.dtype == result.dtype, sample.label
-        np.testing.assert_array_equal(fused, result, f"{kernel.name}: {sample.label}")
+        assert type(fused) is type(result), sample.label
+        np.testing.assert_array_equal(dense(fused), dense(result), f"{kernel.name}: {sample.label}")
+
+
+def _refused(op: Op, kernel: Kernel, name: str, operands: list[Any]) -> bool:
+    base = types_of(list(op.split(operands)[0]))
+    return name in PROVIDERS and bool(
+        PROVIDERS[name].why_not(kernel.op.name, kernel.format_name, base)
+    )
 
 
 def test_a_wider_bias_widens_the_result() -> None:
@@ -160,13 +186,13 @@ def test_a_wider_bias_widens_the_result() -> None:
 
 def test_every_op_has_a_kernel_on_plain_arrays() -> None:
     have = {kernel.op.name for kernel in KERNELS.values() if kernel.format is None}
-    assert have >= {op.name for op in OPS.values() if not op.parts and op.name != "spmv"}
+    assert have >= {op.name for op in OPS.values() if not op.parts}
 
 
 @pytest.mark.parametrize("kernel", KERNELS.values(), ids=lambda kernel: kernel.name)
 def test_bytes_moved_counts_at_least_what_is_stored(kernel: Kernel) -> None:
     for sample, operands in samples(kernel):
-        types = [x.type if isinstance(x, Matrix) else dense_type(x) for x in operands]
+        types = types_of(operands)
         moved = kernel.bytes_moved(*types)
         assert isinstance(moved, int), sample.label
         at = kernel.op.weight

@@ -13,7 +13,7 @@ from minisparse.formats import CSR, from_dense
 from minisparse.kernels import KERNELS, pack
 from minisparse.kernels.spmm import bsr, packing, panels
 from minisparse.kernels.spmm.choice import HEIGHTS as TALL
-from minisparse.kernels.spmm.choice import Choice, Counts
+from minisparse.kernels.spmm.choice import Choice, Extent
 from minisparse.ops import SPMM
 from tests.kernels.reference import assert_is_product, hold
 
@@ -26,7 +26,7 @@ def force(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Return what makes packing choose a height, whatever it would cost."""
 
     def use(height: int) -> None:
-        def choose(counts: Counts, columns: int) -> Choice:
+        def choose(counts: Extent, columns: int) -> Choice:
             return Choice(min(height, counts.rows), 0, 0, 0, 1, 0)
 
         monkeypatch.setattr(packing, "choose", choose)

@@ -1,5 +1,7 @@
 """What is foretold from a pattern is what packing really does."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,7 @@ from minisparse.core.tensor_type import dense_type
 from minisparse.formats import find_pattern, from_dense
 from minisparse.kernels import KERNELS, pack
 from minisparse.kernels.spmm import packing, panels, work
-from minisparse.kernels.spmm.choice import Choice, Counts, choose
+from minisparse.kernels.spmm.choice import Choice, Extent, choose
 from minisparse.kernels.spmm.work import expected_widths
 from minisparse.ops import CONV
 
@@ -51,7 +53,7 @@ def test_csr_work_is_what_is_packed(
 ) -> None:
     choices: list[Choice] = []
 
-    def noted(counts: Counts, columns: int) -> Choice:
+    def noted(counts: Extent, columns: int) -> Choice:
         choices.append(choose(counts, columns))
         return choices[-1]
 
@@ -118,22 +120,23 @@ def test_conv_work_counts_the_places_and_the_columns(format: str) -> None:
     attrs = CONV.complete({"kernel_shape": (3, 3), "strides": (2, 2)})
     told = level.work(find_pattern(w), (x, weight), attrs)
     assert told.flops == 2 * 32 * 144 * 10 * 9
-    assert told.bytes > 2 * 144 * 90 * 4
+    assert told.gathered >= 144 * 90
     guessed = level.work(find_pattern(w), (x, weight))
     assert guessed.flops == 2 * 32 * 144 * 10 * 64
 
 
-@pytest.mark.parametrize("name", ["spmm_csc", "spmm_coo"])
-def test_work_of_formats_without_packing_grows_with_what_is_stored(name: str) -> None:
-    level = KERNELS[name].levels["vectorized"]
-    assert level.work is not None
-    b = dense_type(np.zeros((384, 64), "float32"))
+@pytest.mark.parametrize("format", ["csc", "coo"])
+def test_work_after_a_sort_is_that_of_csr_and_a_share_of_the_sort(format: str) -> None:
+    x = pruned("0.05")
+    types = dense_type(np.zeros((384, 64), "float32"))
     told = []
-    for kind in ("0.01", "0.05"):
-        x = pruned(kind)
-        told.append(level.work(find_pattern(x), (from_dense(x, name[5:]).type, b)))
-    assert told[1].flops > 4 * told[0].flops
-    assert told[1].bytes > 3 * told[0].bytes
+    for name in ("csr", format):
+        level = KERNELS[f"spmm_{name}"].levels["vectorized"]
+        assert level.work is not None
+        told.append(level.work(find_pattern(x), (from_dense(x, name).type, types)))
+    share = told[1].gathered - told[0].gathered
+    assert 0 < share < 0.01 * np.count_nonzero(x)
+    assert replace(told[1], gathered=told[0].gathered) == told[0]
 
 
 def test_expected_widths_of_full_and_of_no_rows() -> None:

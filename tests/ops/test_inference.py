@@ -82,6 +82,8 @@ def test_convert_tells_the_format_but_not_how_much_is_stored() -> None:
         ("spmm", [of(4, 3), of(3, 2)], {}, 48),
         ("spmm", [TensorType((4, 3), np.dtype("f4"), "csr", 5), of(3, 2)], {}, 20),
         ("spmv", [TensorType((4, 3), np.dtype("f4"), "csr", 5), of(3)], {}, 10),
+        ("spmm_t", [TensorType((4, 3), np.dtype("f4"), "csr", 5), of(4, 2)], {}, 20),
+        ("dsmm", [of(2, 4), TensorType((4, 3), np.dtype("f4"), "csr", 5)], {}, 20),
         ("gemm", [of(4, 3), of(3, 2)], {}, 48),
         ("gemm", [of(4, 3), of(3, 2), of(2)], {}, 64),
         ("conv", [of(2, 3, 5, 5), of(4, 3, 2, 2)], {}, 2 * 48 * 2 * 16),

@@ -34,7 +34,16 @@ def as_exact(x: Array) -> Array:
     return x.astype(kinds.get(x.dtype.kind, np.int64))
 
 
-@pytest.mark.parametrize(("name", "formula"), [("spmm", "mk,kn->mn"), ("spmv", "mk,k->m")])
+@pytest.mark.parametrize(
+    ("name", "formula"),
+    [
+        ("spmm", "mk,kn->mn"),
+        ("spgemm", "mk,kn->mn"),
+        ("spmv", "mk,k->m"),
+        ("spmm_t", "mk,mn->kn"),
+        ("dsmm", "nm,mk->nk"),
+    ],
+)
 def test_products(name: str, formula: str) -> None:
     for sample, (a, b), result in samples(OPS[name]):
         with np.errstate(all="ignore"):
@@ -89,6 +98,42 @@ def test_conv_agrees_with_scipy() -> None:
     conv = OPS["conv"]
     result = conv.dense((x, w), conv.complete({}))
     np.testing.assert_allclose(result[0, 0], signal.correlate2d(x[0, 0], w[0, 0], "valid"))
+
+
+def test_sddmm() -> None:
+    for sample, (a, x, y), result in samples(OPS["sddmm"]):
+        with np.errstate(all="ignore"):
+            wanted = np.einsum("mn,md,dn->mn", *map(as_exact, (a, x, y)))
+        if result.dtype == bool:
+            wanted = wanted > 0
+        assert_close(result, wanted, sample.label)
+
+
+def test_softmax() -> None:
+    for sample, (a,), result in samples(OPS["softmax"]):
+        assert_close(result, softmax_by_fractions_of_exp(as_exact(a)), sample.label)
+
+
+def softmax_by_fractions_of_exp(x: Array) -> Array:
+    """Return each weight as one over what all entries of its row weigh beside it."""
+    with np.errstate(all="ignore"):
+        others = np.exp(x[:, None, :] - x[:, :, None]).sum(axis=2)
+        weights: Array = np.where(np.isinf(x) & (x < 0), 0, 1 / others)
+    broken = np.isnan(x).any(axis=1) | (x == np.inf).any(axis=1) | (x == -np.inf).all(axis=1)
+    weights[broken] = np.nan
+    return weights
+
+
+def test_attention() -> None:
+    attention = OPS["attention"]
+    for sample, arrays, result in samples(attention):
+        mask, q, k, v = map(as_exact, arrays)
+        scale = attention.complete(sample.attrs)["scale"]
+        scale = max(q.shape[1], 1) ** -0.5 if scale is None else scale
+        with np.errstate(all="ignore"):
+            scores = np.einsum("mn,md,nd->mn", mask, q, k) * scale
+            wanted = np.einsum("mn,ne->me", softmax_by_fractions_of_exp(scores), v)
+        assert_close(result, wanted, sample.label)
 
 
 def test_max_pool() -> None:

@@ -2,13 +2,23 @@
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
+from decimal import Decimal, localcontext
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from minisparse.core.triplets import Triplets
+from tests.oracle.fraction_cellwise import CELLWISE, array_of
+from tests.oracle.fraction_operands import (
+    Attrs,
+    Operands,
+    as_numbers,
+    dtype_of,
+    entries_of,
+    largest,
+)
 from tests.oracle.fraction_oracle import (
     Entry,
     Number,
@@ -23,46 +33,44 @@ from tests.oracle.fraction_oracle import (
     parts_of,
     product,
     relu,
+    sampled,
+    softmax,
     summed,
     times,
     total,
 )
 
-Operands = Sequence[Any]
-Attrs = Mapping[str, Any]
-
-
-def dtype_of(operands: Operands) -> Any:
-    """Return the dtype that all operands have; answers of a previous op have none."""
-    found = (x.data.dtype if isinstance(x, Triplets) else x.dtype for x in operands)
-    return next(dtype for dtype in found if dtype.kind != "O")
-
-
-def as_numbers(x: Any, dtype: Any) -> Any:
-    """Return an operand as an array of numbers, or as it is where it is one."""
-    if isinstance(x, Triplets):
-        return filled(summed(_entries(x, dtype), dtype), x.shape, dtype)
-    return x if x.dtype == object else numbers(x, dtype)
-
-
-def _entries(x: Any, dtype: Any) -> list[Entry]:
-    """Return stored entries; every cell of what is dense."""
-    if not isinstance(x, Triplets):
-        return of_dense(x, dtype)
-    return [
-        (int(i), int(k), number(v, dtype)) for i, k, v in zip(x.row, x.col, x.data, strict=True)
-    ]
-
 
 def _spmm(operands: Operands, attrs: Attrs) -> Any:
     a, b = operands
     dtype = dtype_of(operands)
-    cells = product(_entries(a, dtype), of_dense(b, dtype), dtype)
+    cells = product(entries_of(a, dtype), of_dense(b, dtype), dtype)
+    return filled(cells, (a.shape[0], b.shape[1]), dtype)
+
+
+def _spgemm(operands: Operands, attrs: Attrs) -> Any:
+    a, b = operands
+    dtype = dtype_of(operands)
+    cells = product(entries_of(a, dtype), entries_of(b, dtype), dtype)
     return filled(cells, (a.shape[0], b.shape[1]), dtype)
 
 
 def _spmv(operands: Operands, attrs: Attrs) -> Any:
     return _spmm((operands[0], operands[1][:, None]), attrs)[:, 0]
+
+
+def _spmm_t(operands: Operands, attrs: Attrs) -> Any:
+    a, b = operands
+    dtype = dtype_of(operands)
+    turned = [(k, m, value) for m, k, value in entries_of(a, dtype)]
+    return filled(product(turned, of_dense(b, dtype), dtype), (a.shape[1], b.shape[1]), dtype)
+
+
+def _dsmm(operands: Operands, attrs: Attrs) -> Any:
+    b, a = operands
+    dtype = dtype_of(operands)
+    cells = product(of_dense(b, dtype), entries_of(a, dtype), dtype)
+    return filled(cells, (b.shape[0], a.shape[1]), dtype)
 
 
 def _gemm(operands: Operands, attrs: Attrs) -> Any:
@@ -87,7 +95,7 @@ def _conv(operands: Operands, attrs: Attrs) -> Any:
     channels = x.shape[1] // group
     weights: dict[int, list[tuple[int, int, int, Number]]] = {m: [] for m in range(w.shape[0])}
     if isinstance(w, Triplets):
-        for m, k, v in _entries(w, dtype):
+        for m, k, v in entries_of(w, dtype):
             weights[m].append((k // (kh * kw), k // kw % kh, k % kw, v))
     else:
         for at in np.ndindex(*w.shape):
@@ -113,9 +121,70 @@ def _convert(operands: Operands, attrs: Attrs) -> Any:
     return numbers(x.reshape(x.shape[0], math.prod(x.shape[1:])), dtype)
 
 
+def _sddmm(operands: Operands, attrs: Attrs) -> Any:
+    a, x, y = operands
+    dtype = dtype_of(operands)
+    mask = entries_of(a, dtype)
+    return _placed(mask, sampled(mask, x, y, dtype), a.shape, dtype)
+
+
+def _softmax(operands: Operands, attrs: Attrs) -> Any:
+    (a,) = operands
+    dtype = dtype_of(operands)
+    entries = entries_of(a, dtype)
+    found: list[Number] = [()] * len(entries)
+    for slots in _by_row(entries):
+        for p, y in zip(slots, softmax([float(entries[p][2][0]) for p in slots]), strict=True):
+            found[p] = (y,)
+    return _placed(entries, found, a.shape, dtype)
+
+
+def _placed(entries: list[Entry], values: list[Number], shape: Any, dtype: Any) -> Any:
+    """Return a matrix of values at the places of entries."""
+    found = [(i, k, v) for (i, k, _), v in zip(entries, values, strict=True)]
+    return filled(summed(found, dtype), shape, dtype)
+
+
+def _by_row(entries: list[Entry]) -> list[list[int]]:
+    """Return the numbers of the entries of each row that has any."""
+    rows: dict[int, list[int]] = {}
+    for p, (i, _, _) in enumerate(entries):
+        rows.setdefault(i, []).append(p)
+    return list(rows.values())
+
+
+def _decimal(x: Fraction | float) -> Any:
+    """Return a score to 70 digits; NaN and infinities as they are."""
+    if isinstance(x, float):
+        return x
+    with localcontext(prec=70):
+        return Decimal(x.numerator) / Decimal(x.denominator)
+
+
+def _attention(operands: Operands, attrs: Attrs) -> Any:
+    mask, q, k, v = operands
+    dtype = dtype_of(operands)
+    with localcontext(prec=70):
+        root = Fraction(1 / Decimal(max(1, q.shape[1])).sqrt())
+    scale = root if attrs["scale"] is None else Fraction(attrs["scale"])
+    entries = entries_of(mask, dtype)
+    scores = [times(s, (scale,)) for s in sampled(entries, q, k.T, dtype)]
+    found, values = np.empty((mask.shape[0], v.shape[1]), object), numbers(v, dtype)
+    found[...] = [[number(0, dtype)]]
+    for slots in _by_row(entries):
+        weights = softmax([_decimal(scores[p][0]) for p in slots])
+        for e in range(v.shape[1]):
+            terms = [
+                times((w,), values[entries[p][1], e]) for w, p in zip(weights, slots, strict=True)
+            ]
+            found[entries[slots[0]][0], e] = total(terms, 1)
+    return found
+
+
 def _add_bias(operands: Operands, attrs: Attrs) -> Any:
     dtype = dtype_of(operands)
-    return add(as_numbers(operands[0], dtype), numbers(operands[1], dtype)[:, None], dtype)
+    x, bias = as_numbers(operands[0], dtype), numbers(operands[1], dtype)
+    return add(x, bias if x.ndim == 1 else bias[:, None], dtype)
 
 
 def _add(operands: Operands, attrs: Attrs) -> Any:
@@ -125,7 +194,7 @@ def _add(operands: Operands, attrs: Attrs) -> Any:
 
 
 def _relu(operands: Operands, attrs: Attrs) -> Any:
-    (x,) = operands
+    (x,) = array_of(operands)
     return relu(x if x.dtype == object else as_numbers(x, x.dtype))
 
 
@@ -150,14 +219,8 @@ def _max_pool(operands: Operands, attrs: Attrs) -> Any:
         rows = range(max(0, i * sh - top), min(x.shape[2], i * sh - top + kh))
         columns = range(max(0, j * sw - left), min(x.shape[3], j * sw - left + kw))
         seen = [number(x[n, c, y, z], x.dtype) for y, z in itertools.product(rows, columns)]
-        found[at] = _largest(seen)
+        found[at] = largest(seen)
     return found
-
-
-def _largest(seen: list[Number]) -> Number:
-    if any(v[0] != v[0] for v in seen):
-        return (math.nan,)
-    return max(seen, key=lambda v: (Fraction(v[0]) if math.isfinite(v[0]) else v[0],))
 
 
 def _transpose(operands: Operands, attrs: Attrs) -> Any:
@@ -181,9 +244,16 @@ def _flatten(operands: Operands, attrs: Attrs) -> Any:
 ANSWERS: dict[str, Callable[[Operands, Attrs], Any]] = {
     "spmm": _spmm,
     "spmv": _spmv,
+    "spmm_t": _spmm_t,
+    "dsmm": _dsmm,
+    "spgemm": _spgemm,
     "gemm": _gemm,
     "conv": _conv,
     "convert": _convert,
+    "sddmm": _sddmm,
+    "softmax": _softmax,
+    "attention": _attention,
+    **CELLWISE,
     "relu": _relu,
     "add": _add,
     "add_bias": _add_bias,

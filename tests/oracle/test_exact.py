@@ -147,11 +147,14 @@ def test_dense_meanings_are_within_the_bounds(op: Op) -> None:
         dense = [x.to_dense() if isinstance(x, Triplets) else x for x in sample.operands]
         with np.errstate(all="ignore"):
             got = op.dense(dense, op.complete(sample.attrs))
-        found = judge(got, exact(op, sample.operands, sample.attrs, IEEE))
+        # Where only what is stored takes part, the meaning is that of a mask that stores all.
+        given = dense if op.name in ("attention", "sddmm", "softmax") else sample.operands
+        found = judge(got, exact(op, given, sample.attrs, IEEE))
         assert found.passed, f"{sample.label}: {found.message}"
         worst = max(worst, found.error_over_bound)
-    moves = op.name in ("transpose", "flatten", "convert", "max_pool", "relu")
-    assert worst == 0 if moves else worst > 0.2
+    moves = ("transpose", "flatten", "convert", "max_pool", "relu", "clip")
+    chooses = op.name in (*moves, "reduce_max", "reduce_min")
+    assert worst == 0 if chooses else worst > 0.2
 
 
 @pytest.mark.parametrize(

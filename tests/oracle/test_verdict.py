@@ -115,6 +115,16 @@ def test_a_sum_that_overflows_on_the_way_is_vacuous_and_not_wrong() -> None:
     assert judge(np.array([[most / 4]], "f4"), truth).verdict == "FAIL"
 
 
+def test_a_sum_that_overflows_before_an_infinity_is_added_may_be_nan() -> None:
+    huge = Triplets(np.zeros(2, int), np.arange(2), np.array([2.0, 1.0], "float32"), (1, 2))
+    b = np.array([[3e38, 1.0], [-np.inf, -np.inf]], "float32")
+    truth = exact(SPMM, (huge, b))
+    for first in (-np.inf, np.nan):
+        assert judge(np.array([[first, -np.inf]], "float32"), truth).passed
+    for wrong in ([np.inf, -np.inf], [0.0, -np.inf], [-np.inf, np.nan], [-np.inf, np.inf]):
+        assert not judge(np.array([wrong], "float32"), truth).passed
+
+
 def test_narrow_results_overflow_to_infinity() -> None:
     a = Triplets(np.zeros(2, int), np.arange(2), np.array([6e4, 6e4], "f2"), (1, 2))
     truth = exact(SPMM, (a, np.ones((2, 1), "f2")))

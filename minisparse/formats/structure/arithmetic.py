@@ -11,10 +11,11 @@ import numpy as np
 
 from minisparse.core.dtypes import as_dtype
 from minisparse.core.errors import DTypeError, UnsupportedOpError
-from minisparse.core.triplets import Triplets
 from minisparse.formats.base import Matrix
-from minisparse.formats.structure.cells import as_scalar, distinct, is_array, mapped, paired
-from minisparse.formats.structure.results import common_dtype, like_both
+from minisparse.formats.nm import NM
+from minisparse.formats.structure.cells import as_scalar, check_shapes, distinct, is_array, mapped
+from minisparse.formats.structure.merging import product_of, sum_of
+from minisparse.formats.structure.results import common_dtype, common_layout
 
 _SYMBOLS: dict[np.ufunc, str] = {
     np.add: "+",
@@ -145,9 +146,13 @@ def _with_matrix(A: Matrix, B: Matrix, function: np.ufunc) -> Matrix:
     dtype = common_dtype([A, B], where)
     if function is np.subtract and dtype == np.bool_:
         raise DTypeError(f"{where}: bool has no difference; A != B tells where they differ")
-    row, col, a, b, in_both = paired(A, B, where)
-    if function is np.multiply:
-        row, col, a, b = row[in_both], col[in_both], a[in_both], b[in_both]
+    check_shapes(A, B, where)
+    if isinstance(A, NM) or not common_layout([A, B]):
+        A, B = A.to("csr"), B.to("csr")
+    A, B = A.canonical(), B.canonical()
     with np.errstate(all="ignore"):  # inf - inf and overflow are values here, not accidents
-        data = function(a.astype(dtype, copy=False), b.astype(dtype, copy=False))
-    return like_both(A, B, Triplets(row, col, data, A.shape))
+        if function is np.multiply:
+            return product_of(A, B, dtype)
+        if function is np.subtract:
+            B = B.with_data(np.negative(B.data.astype(dtype, copy=False)))
+        return sum_of(A, B, dtype)

@@ -66,11 +66,7 @@ def paired(A: Matrix, B: Matrix, where: str) -> Paired:
     ShapeError
         If the shapes differ.
     """
-    if A.shape != B.shape:
-        raise ShapeError(
-            f"{where} (C1): A is {A.shape[0]}x{A.shape[1]} but B is {B.shape[0]}x{B.shape[1]}: "
-            f"shapes must be equal"
-        )
+    check_shapes(A, B, where)
     left, right = A.canonical().triplets(), B.canonical().triplets()
     if np.array_equal(left.row, right.row) and np.array_equal(left.col, right.col):
         return Paired(left.row, left.col, left.data, right.data, np.ones(len(left.row), bool))
@@ -88,6 +84,15 @@ def paired(A: Matrix, B: Matrix, where: str) -> Paired:
     a, b = np.zeros(count, A.dtype), np.zeros(count, B.dtype)
     a[of_a], b[of_b] = left.data, right.data
     return Paired(row[first], col[first], a, b, np.bincount(cell, minlength=count) == 2)
+
+
+def check_shapes(A: Matrix, B: Matrix, where: str) -> None:
+    """Raise ShapeError if the shapes of two matrices that meet cell by cell differ."""
+    if A.shape != B.shape:
+        raise ShapeError(
+            f"{where} (C1): A is {A.shape[0]}x{A.shape[1]} but B is {B.shape[0]}x{B.shape[1]}: "
+            f"shapes must be equal"
+        )
 
 
 def as_scalar(x: Any) -> Any:

@@ -1,1 +1,1 @@
-"""a + b element by element."""
+"""a + b element by element, of plain arrays and of sparse matrices."""

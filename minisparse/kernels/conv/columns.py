@@ -1,112 +1,136 @@
-"""Images as columns: the windows under a filter side by side, so that conv is a matrix product.
+"""Windows as columns: what they see side by side, so that a convolution is a matrix product.
 
 Column (n, y, x) lists what the filter sees at that place, in the order of its weights (c, i, j).
-An element is copied as often as windows hold it, up to kh * kw times: the price for one large
+An element is copied as often as windows hold it, up to kh * kw times: the price for a large
 product (im2col; Chellapilla, Puri, Simard, "High performance convolutional neural networks for
-document processing", 2006).
+document processing", 2006). Here never all columns exist: those of a tile of places are laid out,
+multiplied, and overwritten by the next tile's. Rows that no weight uses are not laid out at all.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
-from minisparse.core.dtypes import Array, DType
-from minisparse.core.tensor_type import TensorType
-from minisparse.kernels.kernel import Finish, Work
-from minisparse.ops import CONV, Attrs
-from minisparse.ops.dims import result_dtype, window_count
+from minisparse.core.dtypes import Array
+from minisparse.kernels.conv.windows import Windows
+from minisparse.kernels.scratch import scratch
 
 
-def padded(x: Array, pads: Sequence[int], dtype: DType) -> Array:
-    """Return the images with a margin of zeros, in ``dtype``."""
-    top, left, bottom, right = pads
-    wider = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right))) if any(pads) else x
-    return wider.astype(dtype, copy=False)
+class Tap(NamedTuple):
+    """The rows that look at one place (i, j) of the window, one of each channel in use.
 
-
-def places(
-    shape: Sequence[int], kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int]
-) -> tuple[int, int]:
-    """Return how many windows fit below and beside each other into a padded image."""
-    height = window_count(shape[2], kernel[0], strides[0], dilations[0], 0)
-    return height, window_count(shape[3], kernel[1], strides[1], dilations[1], 0)
-
-
-def to_columns(
-    x: Array, kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int]
-) -> Array:
-    """Return ``[C * kh * kw, N * height * width]`` of padded images ``[N, C, H, W]``."""
-    (kh, kw), (sh, sw), (dh, dw) = kernel, strides, dilations
-    images, channels = x.shape[:2]
-    height, width = places(x.shape, kernel, strides, dilations)
-    columns = np.empty((channels, kh, kw, images, height, width), x.dtype)
-    by_channel = x.transpose(1, 0, 2, 3)
-    for i in range(kh):
-        for j in range(kw):
-            rows = slice(i * dh, i * dh + (height - 1) * sh + 1, sh)
-            seen = by_channel[:, :, rows, j * dw : j * dw + (width - 1) * sw + 1 : sw]
-            columns[:, i, j] = seen
-    return columns.reshape(channels * kh * kw, images * height * width)
-
-
-def to_images(y: Array, images: int, size: tuple[int, int], out: Array | None) -> Array:
-    """Return ``[N, M, height, width]`` of a product ``[M, N * height * width]``."""
-    by_filter = y.reshape(y.shape[0], images, *size).transpose(1, 0, 2, 3)
-    if out is None:
-        return np.ascontiguousarray(by_filter)
-    out[...] = by_filter
-    return out
-
-
-def adding(bias: Array | None) -> Finish | None:
-    """Return a finish that adds each filter's bias to its row."""
-    if bias is None:
-        return None
-    column = bias[:, None]
-
-    def add(tile: Array, index: tuple[slice, ...]) -> None:
-        tile += column[index[0]]
-
-    return add
-
-
-def finish_images(y: Array, finish: Finish | None) -> Array:
-    """Finish all images at once, in place."""
-    if finish is not None:
-        finish(y, tuple(slice(0, length) for length in y.shape))
-    return y
-
-
-def columns_type(
-    types: tuple[TensorType, ...], attrs: Attrs | None
-) -> tuple[TensorType, TensorType]:
-    """Return the types of the product that a convolution becomes: W's and that of the columns.
-
-    Where the attributes are not known, there are as many places as the images have.
+    Attributes
+    ----------
+    i, j : int
+        Which.
+    rows : slice
+        Which rows of the columns these are, evenly spaced.
     """
-    x, w = types[:2]
-    n, _, height, width = x.dims
-    weights = w.size // max(w.dims[0], 1)
-    if attrs is not None:
-        (y,) = CONV.infer(types, attrs)
-        height, width = y.dims[2:]
-        weights = weights * attrs["group"]
-    matrix = replace(w, shape=(w.dims[0], weights))
-    return matrix, TensorType((weights, n * height * width), result_dtype((x, w)))
+
+    i: int
+    j: int
+    rows: slice
 
 
-def with_columns(work: Work, types: tuple[TensorType, ...], attrs: Attrs | None) -> Work:
-    """Return the work of a product together with what laying out its columns costs."""
-    _, columns = columns_type(types, attrs)
-    places = columns.dims[0] // max(types[0].dims[1], 1)  # in a window: one copy for each
-    moved = 2 * columns.size * columns.itemsize
-    return replace(work, bytes=work.bytes + moved, calls=work.calls + 4 + places)
+class Layout(NamedTuple):
+    """Which rows columns have.
+
+    Attributes
+    ----------
+    rows : int
+        How many.
+    laid : int
+        How many are copied from the images.
+    channels : ndarray of int, or None
+        The channels that any of them looks at; None: all.
+    taps : tuple of Tap, or None
+        Where rows come from; None: there is one for each channel and each place of the window.
+    picked : ndarray of int, or None
+        Which of these rows are wanted, where neither all are nor the same of each channel.
+    """
+
+    rows: int
+    laid: int
+    channels: Array | None = None
+    taps: tuple[Tap, ...] | None = None
+    picked: Array | None = None
 
 
-def bytes_moved(x: TensorType, w: TensorType, bias: TensorType | None = None) -> int:
-    """Count X, W and its indices once each; Y is as large as X where it has as many channels."""
-    filters, channels = w.dims[0], max(x.dims[1], 1)
-    result = x.size // channels * filters
-    indices = 0 if w.stored is None else w.nnz * w.index_itemsize
-    return x.size * x.itemsize + w.nnz * w.itemsize + indices + result * x.itemsize
+def layout_of(used: Array | None, windows: Windows) -> Layout:
+    """Return the layout of the rows that weights use.
+
+    Parameters
+    ----------
+    used : ndarray of int, or None
+        Ascending ``(c * kh + i) * kw + j``; None: all.
+    windows : Windows
+        What kh and kw are.
+    """
+    if used is None:
+        return Layout(windows.shape[1] * windows.taps, windows.shape[1] * windows.taps)
+    channel, rows = used // windows.taps, len(used)
+    begins = np.ones(rows, bool)
+    begins[1:] = channel[1:] != channel[:-1]
+    channels = channel[begins]
+    laid = len(channels) * windows.taps
+    if laid == rows:
+        return Layout(rows, laid, channels)
+    tap = used - channel * windows.taps
+    taps = _taps(tap, channels, windows.kernel[1])
+    if taps is not None:
+        return Layout(rows, rows, channels, taps)
+    # Row by row would take several times as long as all rows of these channels in one go.
+    number = np.cumsum(begins) - 1
+    return Layout(rows, laid, channels, picked=number * windows.taps + tap)
+
+
+def _taps(tap: Array, channels: Array, width: int) -> tuple[Tap, ...] | None:
+    """Return the taps where every channel in use has the same; None where they differ."""
+    each = len(tap) // max(len(channels), 1)
+    if each * len(channels) != len(tap):
+        return None
+    by_channel = tap.reshape(len(channels), each)
+    if len(channels) and not (by_channel == by_channel[0]).all():
+        return None
+    found = by_channel[0].tolist() if len(channels) else []
+    return tuple(
+        Tap(at // width, at % width, slice(place, len(tap), each)) for place, at in enumerate(found)
+    )
+
+
+def lay_out(view: Array, layout: Layout, group: int | None = None) -> Array:
+    """Return the columns of a tile, ``[rows, places]``.
+
+    Parameters
+    ----------
+    view : ndarray, shape (C, kh, kw, images, rows, columns)
+        What the windows of the tile see, of the channels in use.
+    layout : Layout
+        Which rows to lay out.
+    group : int, optional
+        Rows shall be contiguous, and a multiple of so many, the last of them zeros.
+
+    Returns
+    -------
+    ndarray
+        Valid until the next tile of this thread. Windows of one element on one image are a view of
+        the image where that is possible and ``group`` is not given.
+    """
+    images, rows, columns = view.shape[3:]
+    places = images * rows * columns
+    plain = layout.taps is None and layout.picked is None
+    if group is None and plain and view.shape[1:4] == (1, 1, 1):
+        return view.reshape(layout.rows, places)
+    height = -(-layout.rows // (group or 1)) * (group or 1)
+    laid = scratch("conv columns", (height, places), view.dtype)
+    laid[layout.rows :] = 0
+    if plain:
+        laid[: layout.rows].reshape(view.shape)[...] = view
+    elif layout.picked is not None:
+        every = scratch("conv windows", view.shape, view.dtype)
+        every[...] = view
+        every.reshape(layout.laid, places).take(layout.picked, 0, laid[: layout.rows], "clip")
+    for tap in layout.taps or ():
+        by_place = laid.reshape(height, images, rows, columns)
+        by_place[tap.rows] = view[:, tap.i, tap.j]
+    return laid

@@ -11,15 +11,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from minisparse.core.dtypes import Array
-from minisparse.core.tensor_type import TensorType
-from minisparse.formats import CSR, Pattern
-from minisparse.kernels.conv import panels
-from minisparse.kernels.conv.columns import bytes_moved, columns_type, padded, places, with_columns
-from minisparse.kernels.kernel import Kernel, Level, Work
-from minisparse.kernels.spmm.csr import prepare
-from minisparse.kernels.spmm.work import panel_work
+from minisparse.formats import CSR
+from minisparse.kernels.conv.counts import count_frame
+from minisparse.kernels.conv.filters import prepare, run
+from minisparse.kernels.conv.windows import Windows, padded
+from minisparse.kernels.conv.work import bytes_moved, panels_work
+from minisparse.kernels.counts import Counts
+from minisparse.kernels.kernel import Kernel, Level
 from minisparse.kernels.wide import wide_dtype
-from minisparse.ops import CONV, Attrs
+from minisparse.ops import CONV
 
 
 def loops(
@@ -36,8 +36,8 @@ def loops(
     """Follow the formula, one multiply-add at a time."""
     dtype = np.result_type(x, w.data) if bias is None else np.result_type(x, w.data, bias)
     kh, kw = kernel_shape
+    height, width = Windows(x.shape, (kh, kw), pads, strides, dilations).size
     x = padded(x, pads, wide_dtype(dtype))
-    height, width = places(x.shape, kernel_shape, strides, dilations)
     result = np.zeros((x.shape[0], w.shape[0], height, width), x.dtype)
     for n, m, row, column in np.ndindex(result.shape):
         if bias is not None:
@@ -49,12 +49,39 @@ def loops(
     return result.astype(dtype)
 
 
-def work(pattern: Pattern, types: tuple[TensorType, ...], attrs: Attrs | None = None) -> Work:
-    """Return the work of the product, and of laying out its columns."""
-    product = panel_work(pattern.row_counts, pattern.nonzero_cols, columns_type(types, attrs))
-    return with_columns(product, types, attrs)
+def counts(
+    x: Array,
+    w: CSR,
+    bias: Array | None = None,
+    *,
+    kernel_shape: Sequence[int],
+    pads: Sequence[int],
+    strides: Sequence[int],
+    dilations: Sequence[int],
+    group: int,
+) -> Counts:
+    """Count what the loops do: for each place, every weight meets one element of its window."""
+    dtype = np.result_type(x, w.data) if bias is None else np.result_type(x, w.data, bias)
+    kh, kw = kernel_shape
+    windows = Windows(x.shape, (kh, kw), pads, strides, dilations)
+    places = windows.box.places
+    steps = places * w.nnz
+    read = w.indptr.nbytes * (w.shape[0] > 0) + w.indices.nbytes
+    return count_frame(x, bias, windows, w.shape[0], dtype) + Counts(
+        flops=2 * steps,
+        value_bytes=w.data.nbytes * (places > 0),
+        index_bytes=read * (places > 0),
+        gathered_bytes=steps * x.itemsize,
+        scratch=0,
+        calls=2 * places * w.shape[0] + 7 * steps,
+    )
 
 
 CONV_CSR = Kernel(
-    CONV, CSR, bytes_moved, loops=loops, vectorized=Level(panels.run, prepare, work, fuses=True)
+    CONV,
+    CSR,
+    bytes_moved,
+    loops=loops,
+    vectorized=Level(run, prepare, panels_work, fuses=True),
+    counts=counts,
 )

@@ -7,8 +7,9 @@ import numpy as np
 
 from minisparse.core.dtypes import Array
 from minisparse.core.tensor_type import TensorType
+from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Finish, Kernel, Level, Work
-from minisparse.kernels.wide import widen
+from minisparse.kernels.wide import wide_dtype, widen
 from minisparse.ops import GEMM, Attrs
 
 
@@ -40,6 +41,42 @@ def loops(
             y[m, n] *= y.dtype.type(alpha)
     y = y.astype(dtype)
     return y if c is None else np.asarray(y + dtype.type(beta) * c, dtype)
+
+
+def counts(
+    a: Array,
+    b: Array,
+    c: Array | None = None,
+    *,
+    alpha: float,
+    beta: float,
+    transA: int,
+    transB: int,
+) -> Counts:
+    """Count what the loops do; with C, its scaled copy and Y before it is added are in scratch."""
+    dtype, wide = np.result_type(*(x for x in (a, b, c) if x is not None)), wide_dtype(a, b)
+    (m, k), n = a.T.shape if transA else a.shape, b.shape[0 if transB else 1]
+    widened = sum(x.size for x in (a, b) if x.dtype != wide)
+    steps, results = m * k * n, m * n
+    product = Counts(
+        flops=2 * steps + results,
+        value_bytes=a.nbytes * (n > 0) + b.nbytes * (m > 0) + results * dtype.itemsize,
+        index_bytes=0,
+        gathered_bytes=0,
+        scratch=(widened + results) * wide.itemsize,
+        calls=4 * steps + 2 * results,
+    )
+    if c is None:
+        return product
+    scaled = c.size * dtype.itemsize
+    return product + Counts(
+        flops=c.size + results,
+        value_bytes=c.nbytes + scaled + results * wide.itemsize,
+        index_bytes=0,
+        gathered_bytes=0,
+        scratch=scaled + results * dtype.itemsize,
+        calls=2,
+    )
 
 
 def vectorized(
@@ -78,5 +115,10 @@ def work(pattern: None, types: tuple[TensorType, ...], attrs: Attrs) -> Work:
 
 
 GEMM_DENSE = Kernel(
-    GEMM, None, bytes_moved, loops=loops, vectorized=Level(vectorized, work=work, fuses=True)
+    GEMM,
+    None,
+    bytes_moved,
+    loops=loops,
+    vectorized=Level(vectorized, work=work, fuses=True),
+    counts=counts,
 )

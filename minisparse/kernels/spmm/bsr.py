@@ -12,6 +12,7 @@ import numpy as np
 from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.tensor_type import TensorType
 from minisparse.formats import BSR, Pattern
+from minisparse.kernels.counts import Counts, inside_blocks, widened_bytes
 from minisparse.kernels.kernel import Kernel, Level, Work
 from minisparse.kernels.spmm import panels
 from minisparse.kernels.spmm.work import block_work
@@ -43,6 +44,21 @@ def loops(a: BSR, b: Array) -> Array:
                 for n in range(b.shape[1]):
                     c[m, n] += a.data[p, y, x] * b[k, n]
     return c.astype(dtype)
+
+
+def counts(a: BSR, b: Array) -> Counts:
+    """Count what the loops do: c rows of B for each block, fewer at the matrix's edge."""
+    (m, n), dtype = (a.shape[0], b.shape[1]), np.result_type(a.data, b)
+    heights, widths = inside_blocks(a)
+    stored = int(heights @ widths)
+    return Counts(
+        flops=2 * stored * n,
+        value_bytes=stored * a.data.itemsize * (n > 0) + m * n * dtype.itemsize,
+        index_bytes=a.indptr.nbytes * (m > 0) + a.indices.nbytes,
+        gathered_bytes=int(widths.sum()) * n * b.itemsize,
+        scratch=widened_bytes(b, dtype, m * n),
+        calls=2 * (len(a.indptr) - 1) + a.nnz + 4 * stored * n,
+    )
 
 
 def prepare(a: BSR, columns: int = 256) -> panels.Panels:
@@ -80,5 +96,10 @@ def work(pattern: Pattern, types: tuple[TensorType, ...], attrs: Attrs | None = 
 
 
 SPMM_BSR = Kernel(
-    SPMM, BSR, bytes_moved, loops=loops, vectorized=Level(panels.run, prepare, work, fuses=True)
+    SPMM,
+    BSR,
+    bytes_moved,
+    loops=loops,
+    vectorized=Level(panels.run, prepare, work, fuses=True),
+    counts=counts,
 )

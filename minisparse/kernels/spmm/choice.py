@@ -30,16 +30,17 @@ MORE_PIECES = 3
 """Pieces of chunks beside those that fill the scratch, because widths differ."""
 READ_TIME = 0.4
 """1e-9 seconds to read a packed value from memory, however few columns it is used for."""
-CORES = 2
-"""Cores that share a large product, and panels where there is enough to share."""
-GAIN = 1.4
-"""How much faster panels are on all of them; threads of ours wait for the interpreter in turns."""
+DENSE_GAIN, PANEL_GAIN = 1.6, 1.2
+"""How much faster than on one core a large product is, and panels where there is enough to share.
+
+On two cores these are about 1.9 and 1.4 (threads of ours wait for the interpreter in turns), on one
+they are 1. What is packed must not depend on how many there are, lest bits do: so in between."""
 SPARED = 0.95
 """Where so much of the rows or columns is in use, one panel holds the others too: to leave them out
 would cost a copy of all of C or B."""
 
 
-class Counts(NamedTuple):
+class Extent(NamedTuple):
     """What the choice of a height depends on.
 
     Attributes
@@ -72,8 +73,8 @@ class Choice(NamedTuple):
         Multiply-adds, and elements fetched from B.
     chunks : float
         How many gathers and batched products a tile takes.
-    cores : int
-        How many cores share the work.
+    gain : float
+        How much faster it is taken to be for the cores that share it.
     time : float
         Estimated, in 1e-9 seconds on the machine of the rates above.
     """
@@ -82,11 +83,11 @@ class Choice(NamedTuple):
     multiplied: float
     gathered: float
     chunks: float
-    cores: int
+    gain: float
     time: float
 
 
-def choose(counts: Counts, columns: int) -> Choice:
+def choose(counts: Extent, columns: int) -> Choice:
     """Return the height of the least time for so many columns of B."""
     choices = [_one_price(counts, columns)]
     if columns <= NARROW:
@@ -101,13 +102,13 @@ def choose(counts: Counts, columns: int) -> Choice:
     return min(choices, key=lambda choice: choice.time)
 
 
-def _one_price(counts: Counts, columns: int) -> Choice:
+def _one_price(counts: Extent, columns: int) -> Choice:
     """Return what one panel of all rows and columns in use costs for one column of B."""
     multiplied = counts.rows * counts.columns
     gathered = counts.columns * (counts.columns < SPARED * counts.total)
-    time = multiplied * max(2 / FULL_RATE, READ_TIME / columns) / CORES
+    time = multiplied * max(2 / FULL_RATE, READ_TIME / columns) / DENSE_GAIN
     time += gathered * (LINE_TIME / columns + TAKE_TIME) + CHUNK_TIME / columns
-    return Choice(counts.rows, multiplied, gathered, 1, CORES, time)
+    return Choice(counts.rows, multiplied, gathered, 1, DENSE_GAIN, time)
 
 
 def panels_price(height: int, panels: int, width: float, total: int, columns: int) -> Choice:
@@ -132,5 +133,5 @@ def panels_price(height: int, panels: int, width: float, total: int, columns: in
         + gathered * (LINE_TIME / tile + TAKE_TIME)
         + chunks * CHUNK_TIME / tile
     )
-    cores = CORES if shared else 1
-    return Choice(height, multiplied, gathered, chunks, cores, time / (GAIN if shared else 1))
+    gain = PANEL_GAIN if shared else 1.0
+    return Choice(height, multiplied, gathered, chunks, gain, time / gain)

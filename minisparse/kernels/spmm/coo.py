@@ -1,8 +1,9 @@
 """SpMM on COO: ``C[row[p], n] += data[p] * B[col[p], n]`` for every entry p, in stored order.
 
-Nothing is known of the order, so every product is added to C on its own: unbuffered, because a
-row that occurs twice in a chunk must receive both. That costs several times what sorting once
-and the row panels of CSR do: COO is the format to build matrices in, not to compute with.
+Nothing is known of the order, so every entry reads and writes a row of C. To add products up as
+they come takes several times as long as the row panels of CSR; so the vectorized level sorts the
+entries into rows, once, and packs these. Without ``ms.prepare`` every call sorts anew: COO is the
+format to build matrices in.
 """
 
 import numpy as np
@@ -10,12 +11,13 @@ import numpy as np
 from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.tensor_type import TensorType
 from minisparse.formats import COO, Pattern
+from minisparse.kernels.counts import Counts, widened_bytes
 from minisparse.kernels.kernel import Kernel, Level, Work
-from minisparse.kernels.wide import widen
+from minisparse.kernels.spmm import panels
+from minisparse.kernels.spmm.packing import pack
+from minisparse.kernels.spmm.rows import stored_rows, with_sort
+from minisparse.kernels.spmm.work import panel_work
 from minisparse.ops import SPMM, Attrs
-
-CHUNK = 1 << 16
-"""Products that are held at once."""
 
 
 def bytes_moved(a: TensorType, b: TensorType) -> int:
@@ -35,33 +37,35 @@ def loops(a: COO, b: Array) -> Array:
     return c.astype(dtype)
 
 
-def vectorized(a: COO, b: Array, out: Array | None = None) -> Array:
-    """Multiply a chunk of entries with their rows of B, then add the products to C."""
-    data, b_wide = widen(a.data, b)
-    dtype = np.result_type(a.data, b)
-    columns = b.shape[1]
-    c = np.zeros((a.shape[0], columns), data.dtype)
-    flat = c.reshape(-1)
-    place = np.arange(columns)
-    step = max(1, CHUNK // max(columns, 1))
-    for p in range(0, len(data), step):
-        products = data[p : p + step, None] * b_wide[a.col[p : p + step]]
-        # One index per element: np.add.at is many times faster in one dimension than in two.
-        rows = a.row[p : p + step].astype(np.intp)
-        np.add.at(flat, (rows[:, None] * columns + place).reshape(-1), products.reshape(-1))
-    if out is None:
-        return c.astype(dtype, copy=False)
-    out[...] = c
-    return out
+def counts(a: COO, b: Array) -> Counts:
+    """Count what the loops do: a row of B gathered and one of C scattered for each entry."""
+    (m, n), dtype = (a.shape[0], b.shape[1]), np.result_type(a.data, b)
+    steps = a.nnz * n
+    return Counts(
+        flops=2 * steps,
+        value_bytes=a.data.nbytes * (n > 0) + m * n * dtype.itemsize,
+        index_bytes=a.row.nbytes + a.col.nbytes,
+        gathered_bytes=steps * (b.itemsize + 2 * dtype.itemsize),
+        scratch=widened_bytes(b, dtype, m * n),
+        calls=2 * a.nnz + 4 * steps,
+    )
+
+
+def prepare(a: COO, columns: int = 256) -> panels.Panels:
+    """Sort the entries into rows, and pack these as panels."""
+    return pack(stored_rows(a), a.has_canonical_format, columns)
 
 
 def work(pattern: Pattern, types: tuple[TensorType, ...], attrs: Attrs | None = None) -> Work:
-    """Return an indexed read and an indexed addition for each product."""
-    a, b = types
-    products = pattern.nnz * b.dims[1]
-    return Work(2.0 * products, bytes_moved(a, b), 2.0 * products, 6.0 * (1 + products // CHUNK))
+    """Return what the panels to expect of this pattern do, after a sort."""
+    return with_sort(panel_work(pattern.row_counts, pattern.nonzero_cols, types), types[0])
 
 
 SPMM_COO = Kernel(
-    SPMM, COO, bytes_moved, loops=loops, vectorized=Level(vectorized, work=work, takes_out=True)
+    SPMM,
+    COO,
+    bytes_moved,
+    loops=loops,
+    vectorized=Level(panels.run, prepare, work, fuses=True),
+    counts=counts,
 )

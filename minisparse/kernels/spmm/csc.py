@@ -2,7 +2,8 @@
 
 Column-wise order: C is a sum of outer products, column k of A times row k of B. B is read once, but
 every product adds to rows of C all over the place, so that C is read and written once per
-stored value: the reason why CSR is the better format here.
+stored value. The vectorized level sorts the entries into rows, once, and packs these as those of
+CSR: then a call is as fast, and only packing takes longer.
 """
 
 import numpy as np
@@ -10,8 +11,12 @@ import numpy as np
 from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.tensor_type import TensorType
 from minisparse.formats import CSC, Pattern
+from minisparse.kernels.counts import Counts, widened_bytes
 from minisparse.kernels.kernel import Kernel, Level, Work
-from minisparse.kernels.wide import widen
+from minisparse.kernels.spmm import panels
+from minisparse.kernels.spmm.packing import pack
+from minisparse.kernels.spmm.rows import stored_rows, with_sort
+from minisparse.kernels.spmm.work import panel_work
 from minisparse.ops import SPMM, Attrs
 
 
@@ -35,32 +40,36 @@ def loops(a: CSC, b: Array) -> Array:
     return c.astype(dtype)
 
 
-def vectorized(a: CSC, b: Array, out: Array | None = None) -> Array:
-    """Add one outer product after another, each to the rows of C that its column names."""
-    data, b_wide = widen(a.data, b)
-    dtype = np.result_type(a.data, b)
-    c = np.zeros((a.shape[0], b.shape[1]), data.dtype)
-    indices = a.indices.astype(np.intp, copy=False)
-    for k in np.flatnonzero(np.diff(a.indptr)):
-        of_column = slice(a.indptr[k], a.indptr[k + 1])
-        product = data[of_column, None] * b_wide[k]
-        if a.has_canonical_format:
-            c[indices[of_column]] += product
-        else:  # with a row named twice, "+=" would keep only the last product
-            np.add.at(c, indices[of_column], product)
-    if out is None:
-        return c.astype(dtype, copy=False)
-    out[...] = c
-    return out
+def counts(a: CSC, b: Array) -> Counts:
+    """Count what the loops do: every stored value reads and writes one scattered row of C."""
+    (m, n), dtype = (a.shape[0], b.shape[1]), np.result_type(a.data, b)
+    columns, steps = a.shape[1], a.nnz * n
+    rows_of_b = int(np.count_nonzero(np.diff(a.indptr)))
+    return Counts(
+        flops=2 * steps,
+        value_bytes=a.data.nbytes * (n > 0) + rows_of_b * n * b.itemsize + m * n * dtype.itemsize,
+        index_bytes=a.indptr.nbytes * (columns > 0) + a.indices.nbytes,
+        gathered_bytes=2 * steps * dtype.itemsize,
+        scratch=widened_bytes(b, dtype, m * n),
+        calls=2 * columns + a.nnz + 4 * steps,
+    )
+
+
+def prepare(a: CSC, columns: int = 256) -> panels.Panels:
+    """Sort the entries into rows, and pack these as panels."""
+    return pack(stored_rows(a), a.has_canonical_format, columns)
 
 
 def work(pattern: Pattern, types: tuple[TensorType, ...], attrs: Attrs | None = None) -> Work:
-    """Return three passes over C's rows for each stored value, and four calls a column."""
-    a, b = types
-    touched = pattern.nnz * b.dims[1]
-    return Work(2.0 * touched, bytes_moved(a, b), touched, 4.0 * pattern.nonzero_cols)
+    """Return what the panels to expect of this pattern do, after a sort."""
+    return with_sort(panel_work(pattern.row_counts, pattern.nonzero_cols, types), types[0])
 
 
 SPMM_CSC = Kernel(
-    SPMM, CSC, bytes_moved, loops=loops, vectorized=Level(vectorized, work=work, takes_out=True)
+    SPMM,
+    CSC,
+    bytes_moved,
+    loops=loops,
+    vectorized=Level(panels.run, prepare, work, fuses=True),
+    counts=counts,
 )

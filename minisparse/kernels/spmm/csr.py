@@ -9,6 +9,7 @@ import numpy as np
 from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.tensor_type import TensorType
 from minisparse.formats import CSR, Pattern
+from minisparse.kernels.counts import Counts, widened_bytes
 from minisparse.kernels.kernel import Kernel, Level, Work
 from minisparse.kernels.spmm import panels
 from minisparse.kernels.spmm.packing import pack
@@ -37,6 +38,20 @@ def loops(a: CSR, b: Array) -> Array:
     return c.astype(dtype)
 
 
+def counts(a: CSR, b: Array) -> Counts:
+    """Count what the loops do: every stored value meets one gathered row of B."""
+    (m, n), dtype = (a.shape[0], b.shape[1]), np.result_type(a.data, b)
+    steps = a.nnz * n
+    return Counts(
+        flops=2 * steps,
+        value_bytes=a.data.nbytes * (n > 0) + m * n * dtype.itemsize,
+        index_bytes=a.indptr.nbytes * (m > 0) + a.indices.nbytes,
+        gathered_bytes=steps * b.itemsize,
+        scratch=widened_bytes(b, dtype, m * n),
+        calls=2 * m + a.nnz + 4 * steps,
+    )
+
+
 def prepare(a: CSR, columns: int = 256) -> panels.Panels:
     """Pack the rows as panels; see :mod:`minisparse.kernels.spmm.panels`."""
     return pack(stored_rows(a), a.has_canonical_format, columns)
@@ -48,5 +63,10 @@ def work(pattern: Pattern, types: tuple[TensorType, ...], attrs: Attrs | None = 
 
 
 SPMM_CSR = Kernel(
-    SPMM, CSR, bytes_moved, loops=loops, vectorized=Level(panels.run, prepare, work, fuses=True)
+    SPMM,
+    CSR,
+    bytes_moved,
+    loops=loops,
+    vectorized=Level(panels.run, prepare, work, fuses=True),
+    counts=counts,
 )

@@ -8,6 +8,7 @@ import numpy as np
 
 from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.tensor_type import TensorType
+from minisparse.kernels.counts import Counts, widened_bytes
 from minisparse.kernels.kernel import Kernel, Level
 from minisparse.kernels.wide import widen
 from minisparse.ops import SPMM
@@ -31,6 +32,20 @@ def loops(a: Array, b: Array) -> Array:
     return c.astype(dtype)
 
 
+def counts(a: Array, b: Array) -> Counts:
+    """Count what the loops do: nothing is reached through an index."""
+    (m, k), n, dtype = a.shape, b.shape[1], np.result_type(a, b)
+    steps = m * k * n
+    return Counts(
+        flops=2 * steps,
+        value_bytes=a.nbytes * (n > 0) + b.nbytes * (m > 0) + m * n * dtype.itemsize,
+        index_bytes=0,
+        gathered_bytes=0,
+        scratch=widened_bytes(b, dtype, m * n),
+        calls=4 * steps,
+    )
+
+
 def vectorized(a: Array, b: Array, out: Array | None = None) -> Array:
     """Call BLAS, in the dtype in which products are summed."""
     dtype = np.result_type(a, b)
@@ -46,5 +61,10 @@ def vectorized(a: Array, b: Array, out: Array | None = None) -> Array:
 
 
 SPMM_DENSE = Kernel(
-    SPMM, None, bytes_moved, loops=loops, vectorized=Level(vectorized, takes_out=True)
+    SPMM,
+    None,
+    bytes_moved,
+    loops=loops,
+    vectorized=Level(vectorized, takes_out=True),
+    counts=counts,
 )

@@ -11,6 +11,7 @@ import numpy as np
 from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.tensor_type import TensorType
 from minisparse.formats import NM, Pattern
+from minisparse.kernels.counts import Counts, inside_groups, widened_bytes
 from minisparse.kernels.kernel import Kernel, Level, Work
 from minisparse.kernels.spmm import panels
 from minisparse.kernels.spmm.packing import pack
@@ -40,6 +41,21 @@ def loops(a: NM, b: Array) -> Array:
     return c.astype(dtype)
 
 
+def counts(a: NM, b: Array) -> Counts:
+    """Count what the loops do: a row of B for each stored value that is no padding."""
+    (m, n), dtype = (a.shape[0], b.shape[1]), np.result_type(a.data, b)
+    stored = int(np.count_nonzero(inside_groups(a)))
+    steps = stored * n
+    return Counts(
+        flops=2 * steps,
+        value_bytes=stored * a.data.itemsize * (n > 0) + m * n * dtype.itemsize,
+        index_bytes=a.positions.nbytes,
+        gathered_bytes=steps * b.itemsize,
+        scratch=widened_bytes(b, dtype, m * n),
+        calls=a.nnz + 4 * steps,
+    )
+
+
 def prepare(a: NM, columns: int = 256) -> panels.Panels:
     """Pack the rows as panels; at 2:4 as one, which is dense."""
     return pack(stored_rows(a), unique=True, columns=columns)
@@ -52,5 +68,10 @@ def work(pattern: Pattern, types: tuple[TensorType, ...], attrs: Attrs | None = 
 
 
 SPMM_NM = Kernel(
-    SPMM, NM, bytes_moved, loops=loops, vectorized=Level(panels.run, prepare, work, fuses=True)
+    SPMM,
+    NM,
+    bytes_moved,
+    loops=loops,
+    vectorized=Level(panels.run, prepare, work, fuses=True),
+    counts=counts,
 )

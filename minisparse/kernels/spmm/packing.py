@@ -6,7 +6,7 @@ How many rows share a panel is chosen in :mod:`minisparse.kernels.spmm.choice`.
 import numpy as np
 
 from minisparse.core.dtypes import Array
-from minisparse.kernels.spmm.choice import HEIGHTS, SPARED, Counts, choose
+from minisparse.kernels.spmm.choice import HEIGHTS, SPARED, Extent, choose
 from minisparse.kernels.spmm.panels import Chunk, Panels
 from minisparse.kernels.spmm.rows import StoredRows
 from minisparse.kernels.wide import aligned_empty
@@ -38,7 +38,7 @@ def pack(a: StoredRows, unique: bool, columns: int) -> Panels:
     used, slot = _distinct(column, span)
     order = np.argsort(-lengths, kind="stable")
     widths = _sample_widths(a, column, order, span)
-    counts = Counts(len(order), len(used), a.shape[1], len(column), widths)
+    counts = Extent(len(order), len(used), a.shape[1], len(column), widths)
     height = choose(counts, max(columns, 1)).height
     if height == 0:
         return Panels((), None, a.shape, a.dtype, a.data.dtype, rows=a)

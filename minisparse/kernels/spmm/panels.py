@@ -37,6 +37,8 @@ TILE_ELEMENTS = 1 << 18
 """Elements of B in a tile of many rows, which is then narrower: half of a level-2 cache."""
 SCRATCH = 1 << 17
 """Elements of gathered B that a thread holds at once: a quarter of a level-2 cache."""
+FINISHED = 1 << 16
+"""Elements of C that are finished at once."""
 SHARED = 1.5e8
 """From so many multiply-adds on, some 2 ms, threads share the work; below, to hand it over and to
 wait for the interpreter in turns costs as much as is gained."""
@@ -159,7 +161,7 @@ def run(a: Panels, b: Array, out: Array | None = None, finish: Finish | None = N
     out : ndarray, shape (M, N), optional
         Where to write.
     finish : Finish, optional
-        Applied to each tile of columns, all rows at once.
+        Applied to some rows at a time, all of their columns.
     """
     dtype, wide = a.dtype, a.wide
     if b.dtype != dtype:
@@ -170,8 +172,7 @@ def run(a: Panels, b: Array, out: Array | None = None, finish: Finish | None = N
     one = len(a.chunks) == 1 and a.chunks[0].values.shape[0] == 1
     if not one and a.rows is not None and (columns <= NARROW or not a.chunks):
         _by_columns(a.rows, b, c, wide, range(columns))
-        if finish is not None:
-            finish(c, (slice(0, c.shape[0]), slice(0, columns)))
+        _finish_rows(finish, c)
         return c
     # One panel needs no tiles, and no threads of ours: BLAS has its own.
     width = max(columns if one else tile_width(columns, a.shape[1]), 1)
@@ -181,15 +182,25 @@ def run(a: Panels, b: Array, out: Array | None = None, finish: Finish | None = N
 
     def compute(tile: slice) -> None:
         _multiply_tile(a, b[:, tile], c[:, tile], wide, threads if together else 1)
-        if finish is not None:
-            finish(c[:, tile], (slice(0, c.shape[0]), tile))
 
     if together or threads == 1:
         for tile in tiles:
             compute(tile)
     else:
         share(compute, tiles, threads)
+    _finish_rows(finish, c)
     return c
+
+
+def _finish_rows(finish: Finish | None, c: Array) -> None:
+    """Finish C some rows at a time: these lie side by side, which those of a tile do not."""
+    if finish is None:
+        return
+    m, n = c.shape
+    step = max(1, FINISHED // max(n, 1))
+    for first in range(0, m, step):
+        rows = slice(first, min(first + step, m))
+        finish(c[rows], (rows, slice(0, n)))
 
 
 def tile_width(columns: int, rows: int) -> int:

@@ -1,17 +1,28 @@
 """The stored entries row by row, and the product with one column: only stored entries are touched.
 
-``y[m] = sum_p data[p] * x[indices[p]]``: one gather, one multiplication, and one segmented sum. No
-padding, so an infinite x meets no zero that is not stored (docs/language.md, rule S1).
+``y[m] = sum_p data[p] * x[indices[p]]``: one gather, one multiplication, and one segmented sum, for
+some rows at a time. No padding, so an infinite x meets no zero that is not stored
+(docs/language.md, rule S1).
 """
 
+from dataclasses import replace
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from minisparse.core.dtypes import Array, DType
-from minisparse.formats import CSR, Matrix
+from minisparse.core.tensor_type import TensorType
+from minisparse.formats import CSC, CSR, Matrix
 from minisparse.formats.compressed import group
+from minisparse.kernels.kernel import Work
+from minisparse.kernels.scratch import scratch
 from minisparse.kernels.wide import wide_dtype
+
+CALLS = 1000
+"""In how many calls a packed matrix is used, as far as nothing is known of it."""
+CHUNK = 1 << 15
+"""Entries that are multiplied at once: with their indices, half of a common level-2 cache."""
 
 
 class StoredRows(NamedTuple):
@@ -53,21 +64,55 @@ def stored_rows(a: Matrix) -> StoredRows:
     else:
         row, col, values, _ = a.triplets()
         data, indices, indptr = group(row, col, values, a.shape[0])
+    return _stored(data, indices, indptr, a.shape)
+
+
+def stored_columns(a: Matrix) -> StoredRows:
+    """Return the entries of any matrix in the order of its columns, as rows of its transpose."""
+    shape = a.shape[1], a.shape[0]
+    if isinstance(a, CSC):
+        data, indices, indptr = a.data, a.indices, a.indptr
+    else:
+        row, col, values, _ = a.triplets()
+        data, indices, indptr = group(col, row, values, shape[0])
+    return _stored(data, indices, indptr, shape)
+
+
+def _stored(data: Array, indices: Array, indptr: Array, shape: tuple[int, int]) -> StoredRows:
+    """Return compressed lines in the dtypes that are computed in."""
     rows = np.flatnonzero(np.diff(indptr))
     return StoredRows(
         data.astype(wide_dtype(data), copy=False),
         indices.astype(np.intp),
         rows,
         indptr[rows].astype(np.intp),
-        a.shape,
-        a.dtype,
+        shape,
+        data.dtype,
     )
 
 
+def with_sort(work: Work, a: TensorType) -> Work:
+    """Return the work of one call with its share of a sort that was done once for many.
+
+    It is next to nothing, and decides between formats that are packed, and so run, alike.
+    """
+    return replace(work, gathered=work.gathered + a.nnz / CALLS)
+
+
 def times_vector(a: StoredRows, x: Array) -> Array:
-    """Return ``A @ x`` for a vector x ``[K]`` of at least the dtype in which it is summed."""
-    products = a.data * x[a.indices]
-    y = np.zeros(a.shape[0], products.dtype)
-    if len(a.rows):
-        y[a.rows] = np.add.reduceat(products, a.starts, dtype=products.dtype)
+    """Return ``A @ x`` for a vector x ``[K]`` of the dtype in which it is to be summed."""
+    x, dtype = np.ascontiguousarray(x), x.dtype
+    sums = np.empty(len(a.rows), dtype)
+    cuts = np.searchsorted(a.starts, np.arange(0, len(a.indices), CHUNK))
+    for first, last in pairwise(sorted({*cuts.tolist(), len(a.rows)})):
+        stop = a.starts[last] if last < len(a.rows) else len(a.indices)
+        entries = slice(a.starts[first], stop)
+        products = scratch("products", (stop - a.starts[first],), dtype)
+        # The indices are valid; "wrap" only spares take the copy it would make to be safe.
+        x.take(a.indices[entries], None, products, "wrap")
+        np.multiply(products, a.data[entries], products, dtype=dtype, casting="unsafe")
+        runs = a.starts[first:last] - a.starts[first]
+        np.add.reduceat(products, runs, 0, dtype, sums[first:last])
+    y = np.zeros(a.shape[0], dtype)
+    y[a.rows] = sums
     return y

@@ -11,14 +11,13 @@ from minisparse.core.dtypes import Array
 from minisparse.core.tensor_type import TensorType
 from minisparse.kernels.kernel import Work
 from minisparse.kernels.spmm.choice import (
-    CORES,
+    DENSE_GAIN,
     FULL_RATE,
-    GAIN,
     HEIGHTS,
     MORE_PIECES,
     SPARED,
     Choice,
-    Counts,
+    Extent,
     choose,
     panels_price,
 )
@@ -64,7 +63,7 @@ def panel_work(row_counts: Array, columns: int, types: tuple[TensorType, ...]) -
     a, b = types
     used = row_counts[row_counts > 0]
     widths = expected_widths(used, columns)
-    counts = Counts(len(used), columns, a.dims[1], int(used.sum()), widths)
+    counts = Extent(len(used), columns, a.dims[1], int(used.sum()), widths)
     choice = choose(counts, max(b.dims[1], 1))
     if len(used) >= SPARED * a.dims[0] and choice.height == len(used):
         height, wide = a.dims[0], a.dims[1] if columns >= SPARED * a.dims[1] else columns
@@ -82,14 +81,14 @@ def work_of(choice: Choice, types: tuple[TensorType, ...], one: bool) -> Work:
         return Work(2.0 * n * choice.multiplied, read, n * choice.gathered, 6.0 * n)
     tiles = 1 if one else -(-n // max(tile_width(n, k), 1))
     moved = tiles * choice.multiplied + (2 * k + 3 * m) * n
-    gain = CORES if one else GAIN if choice.cores > 1 else 1
+    gain = DENSE_GAIN if one else choice.gain
     rate = FULL_RATE if one else HEIGHTS[max(r for r in HEIGHTS if r <= choice.height)]
     return Work(
         flops=2.0 * n * choice.multiplied,
         bytes=float(moved * itemsize),
         gathered=n * choice.gathered,
         calls=tiles * (6 + 3 * choice.chunks),
-        efficiency=min(1.0, rate / FULL_RATE) * gain / CORES,
+        efficiency=min(1.0, rate / FULL_RATE) * gain / DENSE_GAIN,
     )
 
 

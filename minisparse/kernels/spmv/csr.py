@@ -9,9 +9,10 @@ import numpy as np
 from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.tensor_type import TensorType
 from minisparse.formats import CSR
+from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Kernel, Level
-from minisparse.kernels.spmm.rows import StoredRows, stored_rows, times_vector
-from minisparse.kernels.wide import wide_dtype
+from minisparse.kernels.spmm import csr as spmm_csr
+from minisparse.kernels.spmv import packed
 from minisparse.ops import SPMV
 
 
@@ -34,19 +35,9 @@ def loops(a: CSR, x: Array) -> Array:
     return y.astype(dtype)
 
 
-def prepare(a: CSR, columns: int = 1) -> StoredRows:
-    """Widen values and indices to what one call of NumPy wants."""
-    return stored_rows(a)
-
-
-def vectorized(a: StoredRows, x: Array, out: Array | None = None) -> Array:
-    """Gather x, multiply, and add up each row's run of products."""
-    dtype = np.result_type(a.dtype, x)
-    y = times_vector(a, x.astype(wide_dtype(dtype), copy=False))
-    if out is None:
-        return y.astype(dtype, copy=False)
-    out[...] = y
-    return out
+def counts(a: CSR, x: Array) -> Counts:
+    """Count what the loops do: as those of SpMM with one column."""
+    return spmm_csr.counts(a, x[:, None])
 
 
 SPMV_CSR = Kernel(
@@ -54,5 +45,8 @@ SPMV_CSR = Kernel(
     CSR,
     bytes_moved,
     loops=loops,
-    vectorized=Level(vectorized, prepare, takes_out=True),
+    vectorized=Level(
+        packed.run, packed.prepare, packed.work, takes_out=True, prepare_once=packed.prepare_once
+    ),
+    counts=counts,
 )

@@ -61,5 +61,6 @@ def _special(truth: Truth) -> Array:
     if is_complex:
         return np.where(np.isfinite(hi), found, NAN).astype(np.uint8)
     found = np.where(np.isnan(hi), NAN, found)
-    found = np.where(np.isinf(hi), np.where(hi > 0, PLUS_INF, MINUS_INF), found)
+    closed = np.isinf(hi) & ~truth.may_overflow
+    found = np.where(closed, np.where(hi > 0, PLUS_INF, MINUS_INF), found)
     return found.astype(np.uint8)

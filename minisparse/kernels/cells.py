@@ -1,0 +1,21 @@
+"""What functions of cells need: that none is stored twice, as f(a) + f(b) is not f(a + b)."""
+
+from minisparse.core.errors import UnsupportedOpError
+from minisparse.formats import Matrix
+
+
+def each_cell_once(a: Matrix, op: str) -> None:
+    """Refuse a matrix that stores a cell twice (docs/language.md, rule S24).
+
+    It is found by looking: at once where entries are sorted, by sorting a copy where they are not.
+
+    Raises
+    ------
+    UnsupportedOpError
+        If there is such a cell.
+    """
+    if not a.has_canonical_format and a.canonical().nnz != a.nnz:
+        raise UnsupportedOpError(
+            f"{op}: {a!r} stores a cell twice, and {op} is of what its entries add up to, which "
+            f"no kernel does unasked: write A.canonical()"
+        )

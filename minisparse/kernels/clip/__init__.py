@@ -1,0 +1,1 @@
+"""min(max(x, min), max) element by element."""

@@ -1,0 +1,1 @@
+"""C = B @ A with the right operand A in each format, at each level."""

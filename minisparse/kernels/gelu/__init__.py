@@ -1,0 +1,1 @@
+"""x times the normal distribution function, element by element."""

@@ -1,0 +1,129 @@
+"""Reductions of a matrix in BSR, block by block; what a block holds beyond the shape is left out.
+
+A stored entry in row m and column k goes to place ``m % y.shape[0], k % y.shape[1]`` of the result,
+which has one row where rows are reduced, and one column where columns are. Sums and means take a
+cell that is stored twice for two terms; for extremes no cell may be (docs/language.md, rule S24),
+and where a cell is not stored there is a zero.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from minisparse.core.dtypes import Array
+from minisparse.formats import BSR
+from minisparse.kernels.cells import each_cell_once
+from minisparse.kernels.kernel import Kernel
+from minisparse.kernels.reduce import stored
+from minisparse.kernels.reduce.counts import extreme_counts, mean_counts, sum_counts
+from minisparse.kernels.reduce.shapes import bytes_moved, cells_in_each, finished, kept_shape
+from minisparse.kernels.wide import wide_dtype
+from minisparse.ops import REDUCE_MAX, REDUCE_MEAN, REDUCE_MIN, REDUCE_SUM
+from minisparse.ops.reductions import highest, lowest
+
+
+def sum_loops(x: BSR, *, axes: Sequence[int] | None, keepdims: int) -> Array:
+    """Add up stored entries, one at a time."""
+    y = np.zeros(kept_shape(x.shape, axes), wide_dtype(x.data))
+    r, c = x.block
+    for i in range(len(x.indptr) - 1):
+        for p in range(x.indptr[i], x.indptr[i + 1]):
+            for di, dk in np.ndindex(r, c):
+                m, k = i * r + di, x.indices[p] * c + dk
+                if m >= x.shape[0] or k >= x.shape[1]:
+                    continue
+                at = m % y.shape[0], k % y.shape[1]
+                y[at] += x.data[p, di, dk]
+    return finished(y, x.dtype, axes, keepdims)
+
+
+def mean_loops(x: BSR, *, axes: Sequence[int] | None, keepdims: int) -> Array:
+    """Add up stored entries, one at a time, and divide by the number of all cells."""
+    y = np.zeros(kept_shape(x.shape, axes), wide_dtype(x.data))
+    r, c = x.block
+    for i in range(len(x.indptr) - 1):
+        for p in range(x.indptr[i], x.indptr[i + 1]):
+            for di, dk in np.ndindex(r, c):
+                m, k = i * r + di, x.indices[p] * c + dk
+                if m >= x.shape[0] or k >= x.shape[1]:
+                    continue
+                at = m % y.shape[0], k % y.shape[1]
+                y[at] += x.data[p, di, dk]
+    y /= y.dtype.type(cells_in_each(x.shape, axes))
+    return finished(y, x.dtype, axes, keepdims)
+
+
+def max_loops(x: BSR, *, axes: Sequence[int] | None, keepdims: int) -> Array:
+    """Compare stored entries, one at a time, and then with a zero where a cell is not stored."""
+    each_cell_once(x, "reduce_max")
+    y = np.full(kept_shape(x.shape, axes), lowest(x.dtype))
+    count = np.zeros(y.shape, int)
+    r, c = x.block
+    for i in range(len(x.indptr) - 1):
+        for p in range(x.indptr[i], x.indptr[i + 1]):
+            for di, dk in np.ndindex(r, c):
+                m, k = i * r + di, x.indices[p] * c + dk
+                if m >= x.shape[0] or k >= x.shape[1]:
+                    continue
+                at = m % y.shape[0], k % y.shape[1]
+                y[at] = np.maximum(y[at], x.data[p, di, dk])
+                count[at] += 1
+    for at in np.ndindex(y.shape):
+        if count[at] < cells_in_each(x.shape, axes):
+            y[at] = np.maximum(y[at], x.dtype.type(0))
+    return finished(y, x.dtype, axes, keepdims)
+
+
+def min_loops(x: BSR, *, axes: Sequence[int] | None, keepdims: int) -> Array:
+    """Compare stored entries, one at a time, and then with a zero where a cell is not stored."""
+    each_cell_once(x, "reduce_min")
+    y = np.full(kept_shape(x.shape, axes), highest(x.dtype))
+    count = np.zeros(y.shape, int)
+    r, c = x.block
+    for i in range(len(x.indptr) - 1):
+        for p in range(x.indptr[i], x.indptr[i + 1]):
+            for di, dk in np.ndindex(r, c):
+                m, k = i * r + di, x.indices[p] * c + dk
+                if m >= x.shape[0] or k >= x.shape[1]:
+                    continue
+                at = m % y.shape[0], k % y.shape[1]
+                y[at] = np.minimum(y[at], x.data[p, di, dk])
+                count[at] += 1
+    for at in np.ndindex(y.shape):
+        if count[at] < cells_in_each(x.shape, axes):
+            y[at] = np.minimum(y[at], x.dtype.type(0))
+    return finished(y, x.dtype, axes, keepdims)
+
+
+REDUCE_SUM_BSR = Kernel(
+    REDUCE_SUM,
+    BSR,
+    bytes_moved,
+    loops=sum_loops,
+    vectorized=stored.sum_of_stored,
+    counts=sum_counts,
+)
+REDUCE_MEAN_BSR = Kernel(
+    REDUCE_MEAN,
+    BSR,
+    bytes_moved,
+    loops=mean_loops,
+    vectorized=stored.mean_of_stored,
+    counts=mean_counts,
+)
+REDUCE_MAX_BSR = Kernel(
+    REDUCE_MAX,
+    BSR,
+    bytes_moved,
+    loops=max_loops,
+    vectorized=stored.max_of_stored,
+    counts=extreme_counts,
+)
+REDUCE_MIN_BSR = Kernel(
+    REDUCE_MIN,
+    BSR,
+    bytes_moved,
+    loops=min_loops,
+    vectorized=stored.min_of_stored,
+    counts=extreme_counts,
+)

@@ -1,0 +1,111 @@
+"""Reductions of plain arrays along axes, as ONNX and NumPy have them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from minisparse.core.dtypes import Array
+from minisparse.kernels.kernel import Kernel
+from minisparse.kernels.reduce.counts import extreme_counts, mean_counts, sum_counts
+from minisparse.kernels.reduce.shapes import bytes_moved, cells_in_each, finished, kept_shape
+from minisparse.kernels.wide import wide_dtype
+from minisparse.ops import REDUCE_MAX, REDUCE_MEAN, REDUCE_MIN, REDUCE_SUM
+from minisparse.ops.reductions import highest, lowest, reduced_axes
+
+
+def sum_loops(x: Array, *, axes: Sequence[int] | None, keepdims: int) -> Array:
+    """Add up elements, one at a time."""
+    y = np.zeros(kept_shape(x.shape, axes), wide_dtype(x))
+    for i in np.ndindex(x.shape):
+        at = tuple(a % length for a, length in zip(i, y.shape, strict=True))
+        y[at] += x[i]
+    return finished(y, x.dtype, axes, keepdims)
+
+
+def mean_loops(x: Array, *, axes: Sequence[int] | None, keepdims: int) -> Array:
+    """Add up elements, one at a time, and divide by their number."""
+    y = np.zeros(kept_shape(x.shape, axes), wide_dtype(x))
+    for i in np.ndindex(x.shape):
+        at = tuple(a % length for a, length in zip(i, y.shape, strict=True))
+        y[at] += x[i]
+    y /= y.dtype.type(cells_in_each(x.shape, axes))
+    return finished(y, x.dtype, axes, keepdims)
+
+
+def max_loops(x: Array, *, axes: Sequence[int] | None, keepdims: int) -> Array:
+    """Compare elements, one at a time; NaN wins."""
+    y = np.full(kept_shape(x.shape, axes), lowest(x.dtype))
+    for i in np.ndindex(x.shape):
+        at = tuple(a % length for a, length in zip(i, y.shape, strict=True))
+        y[at] = np.maximum(y[at], x[i])
+    return finished(y, x.dtype, axes, keepdims)
+
+
+def min_loops(x: Array, *, axes: Sequence[int] | None, keepdims: int) -> Array:
+    """Compare elements, one at a time; NaN wins."""
+    y = np.full(kept_shape(x.shape, axes), highest(x.dtype))
+    for i in np.ndindex(x.shape):
+        at = tuple(a % length for a, length in zip(i, y.shape, strict=True))
+        y[at] = np.minimum(y[at], x[i])
+    return finished(y, x.dtype, axes, keepdims)
+
+
+def sum_of_all(x: Array, *, axes: Sequence[int] | None, keepdims: int) -> Array:
+    """Add up in one call, in the accumulator's dtype."""
+    y = np.add.reduce(x, reduced_axes(x.ndim, axes), wide_dtype(x), keepdims=True)
+    return finished(np.asarray(y), x.dtype, axes, keepdims)
+
+
+def mean_of_all(x: Array, *, axes: Sequence[int] | None, keepdims: int) -> Array:
+    """Add up in one call, in the accumulator's dtype, and divide."""
+    y = np.asarray(np.add.reduce(x, reduced_axes(x.ndim, axes), wide_dtype(x), keepdims=True))
+    y /= y.dtype.type(cells_in_each(x.shape, axes))
+    return finished(y, x.dtype, axes, keepdims)
+
+
+def max_of_all(x: Array, *, axes: Sequence[int] | None, keepdims: int) -> Array:
+    """Compare in one call."""
+    gone = reduced_axes(x.ndim, axes)
+    y = np.maximum.reduce(x, gone, keepdims=True, initial=lowest(x.dtype))
+    return finished(np.asarray(y), x.dtype, axes, keepdims)
+
+
+def min_of_all(x: Array, *, axes: Sequence[int] | None, keepdims: int) -> Array:
+    """Compare in one call."""
+    gone = reduced_axes(x.ndim, axes)
+    y = np.minimum.reduce(x, gone, keepdims=True, initial=highest(x.dtype))
+    return finished(np.asarray(y), x.dtype, axes, keepdims)
+
+
+REDUCE_SUM_DENSE = Kernel(
+    REDUCE_SUM,
+    None,
+    bytes_moved,
+    loops=sum_loops,
+    vectorized=sum_of_all,
+    counts=sum_counts,
+)
+REDUCE_MEAN_DENSE = Kernel(
+    REDUCE_MEAN,
+    None,
+    bytes_moved,
+    loops=mean_loops,
+    vectorized=mean_of_all,
+    counts=mean_counts,
+)
+REDUCE_MAX_DENSE = Kernel(
+    REDUCE_MAX,
+    None,
+    bytes_moved,
+    loops=max_loops,
+    vectorized=max_of_all,
+    counts=extreme_counts,
+)
+REDUCE_MIN_DENSE = Kernel(
+    REDUCE_MIN,
+    None,
+    bytes_moved,
+    loops=min_loops,
+    vectorized=min_of_all,
+    counts=extreme_counts,
+)

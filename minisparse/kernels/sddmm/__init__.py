@@ -1,0 +1,1 @@
+"""C = A * (X @ Y) where A stores entries, with A in each format, at each level."""

@@ -1,0 +1,1 @@
+"""x times its sigmoid, element by element."""

@@ -1,1 +1,1 @@
-"""Side-by-side timing against other libraries: in one process, in turns, with the machine told."""
+"""Side-by-side timing against other libraries: in turns, right results only, the machine told."""

@@ -2,10 +2,20 @@
 
 import argparse
 import json
+import os
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from minisparse.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from minisparse.bench.kernels import Wanted
+    from minisparse.bench.kernels_report import Results
+    from minisparse.bench.suite import Suite
+
+_ALL = "all"
 
 
 def add_benches(parser: argparse.ArgumentParser) -> None:
@@ -13,10 +23,50 @@ def add_benches(parser: argparse.ArgumentParser) -> None:
     benches = parser.add_subparsers(dest="bench", required=True, metavar="WHAT")
     formats = benches.add_parser("formats", help="conversions between formats, beside SciPy's")
     formats.add_argument("--quick", action="store_true", help="two matrices, in under 20 s")
-    formats.add_argument("--json", metavar="FILE", help="also write the figures there")
-    formats.add_argument("--seed", type=int, default=0, metavar="N", help="of the matrices")
-    formats.add_argument("--debug", action="store_true", help="show the traceback of an error")
     formats.set_defaults(verb=_formats)
+    kernels = benches.add_parser(
+        "kernels", help="kernels beside NumPy dense, SciPy, PyTorch and MKL"
+    )
+    kernels.add_argument(
+        "--suite", default="dnn", metavar="NAME",
+        help="dnn, spmv, spgemm, sddmm, conv, or all (default: dnn)",
+    )  # fmt: skip
+    kernels.add_argument("--op", metavar="OP", help="only suites that time this op")
+    kernels.add_argument(
+        "--density", type=float, action="append", default=[], metavar="D", help="only this; again"
+    )
+    kernels.add_argument(
+        "--columns", type=int, action="append", default=[], metavar="N", help="only this; again"
+    )
+    for name in ("--pattern", "--dtype"):
+        kernels.add_argument(
+            name, action="append", default=[], metavar="NAME", help="only this; again"
+        )
+    kernels.set_defaults(verb=_kernels)
+    models = benches.add_parser("models", help="the shipped models beside their dense twins")
+    models.set_defaults(verb=_models)
+    for bench in (kernels, models):
+        _add_timing(bench)
+    for bench in (formats, kernels, models):
+        bench.add_argument("--json", metavar="FILE", help="also write the figures there")
+        bench.add_argument("--seed", type=int, default=0, metavar="N", help="of what is drawn")
+        bench.add_argument("--debug", action="store_true", help="show the traceback of an error")
+
+
+def _add_timing(bench: argparse.ArgumentParser) -> None:
+    """Add what benchmarks of processes in turns have in common."""
+    bench.add_argument("--quick", action="store_true", help="a smaller sample, in a minute")
+    bench.add_argument(
+        "--budget", type=float, metavar="MINUTES", help="for all of it (default: 10; --quick: 1)"
+    )
+    bench.add_argument(
+        "--threads", type=int, default=os.cpu_count() or 1, metavar="N",
+        help="of each contender (default: as many as there are cores)",
+    )  # fmt: skip
+    bench.add_argument(
+        "--peer", action="append", default=[], metavar="NAME", help="only this contender; again"
+    )
+    bench.add_argument("--plot", metavar="FILE", help="also draw a picture: .png, .svg or .pdf")
 
 
 def _formats(options: argparse.Namespace) -> int:
@@ -24,18 +74,110 @@ def _formats(options: argparse.Namespace) -> int:
     from minisparse.bench.formats_report import as_json, report_text
     from minisparse.bench.machine import describe_machine
 
-    if options.seed < 0:
-        raise UsageError(f"bench: --seed {options.seed}: it must be at least 0")
-    target = Path(options.json) if options.json else None
-    if target is not None and not target.parent.is_dir():  # not found out after minutes
-        raise UsageError(f"bench: --json {target}: there is no folder {target.parent}")
+    target = _checked(options)
     machine = describe_machine()
     found = measure_all(QUICK if options.quick else FULL, options.seed)
     sys.stdout.write(report_text(machine, found) + "\n")
-    if target is not None:
-        text = json.dumps(as_json(machine, found, options.seed), indent=1) + "\n"
-        try:
-            target.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"bench: --json {target}: {error.strerror}") from error
+    _write(target, lambda: as_json(machine, found, options.seed))
     return 0
+
+
+def _kernels(options: argparse.Namespace) -> int:
+    from minisparse.bench.suites import SUITES
+
+    offered = {name: suite for name, suite in SUITES.items() if suite.op != "model"}
+    if options.suite not in (*offered, _ALL):
+        raise UsageError(
+            f"there is no suite '{options.suite}'; suites: {', '.join(offered)}, {_ALL}"
+        )
+    names = list(offered) if options.suite == _ALL else [options.suite]
+    chosen = [offered[name] for name in names if options.op in (None, offered[name].op)]
+    if not chosen:
+        told = ", ".join(f"{name} times {offered[name].op}" for name in names)
+        raise UsageError(f"--op {options.op}: {told}")
+    return _run(options, chosen)
+
+
+def _models(options: argparse.Namespace) -> int:
+    from minisparse.bench.suites import SUITES
+
+    return _run(options, [suite for suite in SUITES.values() if suite.op == "model"])
+
+
+def _run(options: argparse.Namespace, suites: "Sequence[Suite]") -> int:
+    """Run suites one after another, each told as soon as it is done; 1 if we were ever wrong."""
+    from minisparse.bench.kernels import run_suite, tell_on_screen
+    from minisparse.bench.kernels_json import FORMAT, as_json
+    from minisparse.bench.kernels_report import machine_text, results_text
+    from minisparse.bench.machine import describe_machine
+    from minisparse.bench.plot import check_plot, draw_plot
+
+    target, wanted = _checked(options), _wanted(options, len(suites))
+    plot = Path(options.plot) if options.plot else None
+    if plot is not None:
+        _check_folder("--plot", plot)
+        check_plot(plot)
+    machine = {**describe_machine(("torch", "mkl")), "threads": str(wanted.threads)}
+    found: list[Results] = []
+    for suite in suites:
+        found.append(run_suite(suite, wanted, tell_on_screen))
+        tell_on_screen("")
+        head = machine_text(machine) + "\n" if len(found) == 1 else ""
+        sys.stdout.write(f"{head}\n{results_text(found[-1])}\n")
+        sys.stdout.flush()
+    _write(
+        target,
+        lambda: {"format": FORMAT, "machine": machine, "suites": [as_json(r) for r in found]},
+    )
+    if plot is not None:
+        draw_plot(found, plot)
+    ours = [
+        name for r in found for f in r.figures for name in f.faults if name == r.suite.ours.name
+    ]
+    return 1 if ours else 0
+
+
+def _wanted(options: argparse.Namespace, suites: int) -> "Wanted":
+    from minisparse.bench.kernels import FULL, QUICK, Wanted
+
+    minutes = options.budget
+    if minutes is not None and not 0 < minutes <= 1440:
+        raise UsageError(f"--budget {minutes:g}: it must be a number of minutes, up to 1440")
+    if options.threads < 1:
+        raise UsageError(f"--threads {options.threads}: it must be at least 1")
+    seconds = (QUICK if options.quick else FULL) if minutes is None else 60 * minutes
+    return Wanted(
+        tuple(getattr(options, "pattern", ())),
+        tuple(getattr(options, "density", ())),
+        tuple(getattr(options, "columns", ())),
+        tuple(getattr(options, "dtype", ())),
+        tuple(options.peer),
+        seconds / suites,
+        options.seed,
+        options.threads,
+    )
+
+
+def _checked(options: argparse.Namespace) -> Path | None:
+    """Return where JSON goes; mistakes are not found out after minutes."""
+    if options.seed < 0:
+        raise UsageError(f"--seed {options.seed}: it must be at least 0")
+    target = Path(options.json) if options.json else None
+    if target is not None:
+        _check_folder("--json", target)
+    return target
+
+
+def _check_folder(option: str, path: Path) -> None:
+    if not path.parent.is_dir():
+        raise UsageError(f"{option} {path}: there is no folder {path.parent}")
+
+
+def _write(target: Path | None, figures: Callable[[], Any]) -> None:
+    if target is None:
+        return
+    text = json.dumps(figures(), indent=1, allow_nan=False) + "\n"
+    try:
+        target.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"--json {target}: {error.strerror}") from error

@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,13 @@ from minisparse import __version__
 from minisparse.core.extras import is_installed, require
 
 
-def describe_machine() -> dict[str, str]:
+def describe_machine(packages: Sequence[str] = ()) -> dict[str, str]:
     """Return the processor, the libraries and the threads, each in a few words.
+
+    Parameters
+    ----------
+    packages : sequence of str
+        Further ones whose versions matter.
 
     Examples
     --------
@@ -28,6 +34,7 @@ def describe_machine() -> dict[str, str]:
         "numpy": np.__version__,
         "scipy": _version("scipy"),
         "blas": _blas(),
+        **{package: _version(package) for package in packages},
     }
 
 

@@ -13,7 +13,7 @@ from minisparse.kernels.spmm.panels import GATHER_EFFORT, NARROW, SCRATCH, SHARE
 
 HEIGHTS = {1: 44.0, 2: 92.0, 4: 133.0, 8: 147.0}
 """From R to 1e9 floating-point operations a second of ``[R, U] @ [U, TILE]``: one core works."""
-FULL_RATE = 147.0
+FULL_RATE = 140.0
 """The same of one large product; BLAS shares it between all cores.
 
 These and the times below were measured on a server with 2 cores and AVX-512. Their ratios decide,
@@ -22,19 +22,22 @@ understood there; dispatch prices what is chosen with the machine that it is tol
 """
 LINE_TIME, TAKE_TIME = 4.0, 0.09
 """1e-9 seconds to gather a row of B: the first for any row, the second for each element."""
-CHUNK_TIME = 4000.0
+CHUNK_TIME = 2000.0
 """1e-9 seconds that the calls for a piece of a chunk and a tile cost beside their work."""
 ENTRY_TIME = 2.0
 """1e-9 seconds to gather, multiply and add one entry by itself."""
+EDGE_TIME = 0.25
+"""1e-9 seconds for each element of B and two of C, to look at it or to put it in its place."""
 MORE_PIECES = 3
 """Pieces of chunks beside those that fill the scratch, because widths differ."""
 READ_TIME = 0.4
 """1e-9 seconds to read a packed value from memory, however few columns it is used for."""
-DENSE_GAIN, PANEL_GAIN = 1.6, 1.2
+DENSE_GAIN, PANEL_GAIN = 1.2, 1.1
 """How much faster than on one core a large product is, and panels where there is enough to share.
 
 On two cores these are about 1.9 and 1.4 (threads of ours wait for the interpreter in turns), on one
-they are 1. What is packed must not depend on how many there are, lest bits do: so in between."""
+they are 1. What is packed must not depend on how many there are, lest bits do: so in between, and
+nearer to one, where a wrong choice costs more."""
 SPARED = 0.95
 """Where so much of the rows or columns is in use, one panel holds the others too: to leave them out
 would cost a copy of all of C or B."""
@@ -132,6 +135,7 @@ def panels_price(height: int, panels: int, width: float, total: int, columns: in
         multiplied * max(2 / rate, READ_TIME / tile)
         + gathered * (LINE_TIME / tile + TAKE_TIME)
         + chunks * CHUNK_TIME / tile
+        + (total + 2 * height * panels) * EDGE_TIME
     )
     gain = PANEL_GAIN if shared else 1.0
     return Choice(height, multiplied, gathered, chunks, gain, time / gain)

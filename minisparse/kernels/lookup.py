@@ -2,7 +2,10 @@
 
 from collections.abc import Collection
 from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 
+from minisparse.core.discover import declared
 from minisparse.core.errors import MissingExtraError, UnsupportedOpError, UsageError
 from minisparse.kernels.kernel import LEVELS, Kernel, Level
 from minisparse.kernels.library import PROVIDERS, choose
@@ -24,9 +27,12 @@ def kernels_for(op: Op) -> list[Kernel]:
 
 @cache
 def _kernels_of(op: str) -> tuple[Kernel, ...]:
-    from minisparse.kernels import KERNELS
-
-    return tuple(kernel for kernel in KERNELS.values() if kernel.op.name == op)
+    """Load the folder that is called as the op is; where there is none, all of them."""
+    folder = f"minisparse.kernels.{op}"
+    if find_spec(folder) is None:
+        folder = "minisparse.kernels"
+    found = declared(folder, import_module(folder).__path__, Kernel).values()
+    return tuple(kernel for kernel in found if kernel.op.name == op)
 
 
 def find_level(op: Op, format: str, level: str, types: Types = ()) -> tuple[Kernel, Level]:

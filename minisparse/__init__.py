@@ -11,7 +11,16 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from minisparse import debugger, examples, formats, graph, kernels, ops, oracle, show
     from minisparse.api import Evaluation, compile, evaluate, load
-    from minisparse.core.errors import InternalError, MinisparseError
+    from minisparse.core.errors import (
+        DTypeError,
+        FormatError,
+        InternalError,
+        MinisparseError,
+        MissingExtraError,
+        ShapeError,
+        UnsupportedOpError,
+        UsageError,
+    )
     from minisparse.debugger import debug
     from minisparse.formats import (
         BSR,
@@ -62,7 +71,16 @@ if TYPE_CHECKING:
 
 _HOME = {
     "minisparse.api": ("Evaluation", "compile", "evaluate", "load"),
-    "minisparse.core.errors": ("InternalError", "MinisparseError"),
+    "minisparse.core.errors": (
+        "DTypeError",
+        "FormatError",
+        "InternalError",
+        "MinisparseError",
+        "MissingExtraError",
+        "ShapeError",
+        "UnsupportedOpError",
+        "UsageError",
+    ),
     "minisparse.debugger": ("debug",),
     "minisparse.formats": (
         "BSR",
@@ -119,12 +137,18 @@ __all__ = [
     "CSC",
     "CSR",
     "NM",
+    "DTypeError",
     "Evaluation",
+    "FormatError",
     "Graph",
     "GraphBuilder",
     "InternalError",
     "Matrix",
     "MinisparseError",
+    "MissingExtraError",
+    "ShapeError",
+    "UnsupportedOpError",
+    "UsageError",
     "add",
     "attention",
     "block_diag",

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+import minisparse as ms
 from minisparse.cli import main
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
@@ -38,9 +40,17 @@ def test_the_scipy_twin_agrees() -> None:
     assert names["Y"].shape == names["Y_scipy"].shape
 
 
-def test_its_links_lead_somewhere() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_relative_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
+        if ":" not in target:  # not the web's
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_its_functions_are_public() -> None:
+    for name in re.findall(r"\bms\.(\w+)", README):
+        assert hasattr(ms, name), name
 
 
 def test_its_test_command_is_the_one_that_ci_runs() -> None:

@@ -20,14 +20,15 @@
 # measured while the page runs; yours will differ.
 
 # %%
-import matplotlib.pyplot as plt
 import numpy as np
 
 import minisparse as ms
+from minisparse.core.extras import require
 from minisparse.runtime import measure
 from minisparse.show import human_bytes, human_seconds
 from minisparse.show.question import Question
 
+plt = require("matplotlib.pyplot", "viz", "drawing this page's figures")
 rng = np.random.default_rng(0)
 
 # %% [markdown]
@@ -73,7 +74,8 @@ print(f"masked takes {ratio:.2f} of the full layer's time")
 # %%
 my_answer = None
 
-print(Question(M * K * N, "the array library knows nothing of the zeros").check(my_answer))
+question = Question(M * K * N, "the array library knows nothing of the zeros", number=1)
+print(question.check(my_answer))
 
 # %% [markdown]
 # ## Stored: keep what is not zero, and say where it stood
@@ -105,7 +107,7 @@ print(inspect.getsource(csr.loops))
 # %%
 my_answer = None
 
-print(Question(4 * 10, "each stored entry meets each column once").check(my_answer))
+print(Question(4 * 10, "each stored entry meets each column once", number=2).check(my_answer))
 
 # %% [markdown]
 # The indices are not free. Each stored value drags an index of four bytes along:
@@ -126,7 +128,8 @@ for density in (0.9, 0.5, 0.1, 0.01):
 # %%
 my_answer = None
 
-print(Question(0.5, "a value and its index together take twice the room", 0.02).check(my_answer))
+question = Question(0.5, "a value and its index together take twice the room", 0.02, number=3)
+print(question.check(my_answer))
 
 # %% [markdown]
 # ## Computed: from which density is it faster?
@@ -224,7 +227,8 @@ plt.show()
 my_answer = None
 
 measured = 1 / random_ratios[densities.index(0.1)]
-print(Question(measured, "it is the inverse of a ratio printed above", 0.1).check(my_answer))
+question = Question(measured, "it is the inverse of a ratio printed above", 0.1, number=4)
+print(question.check(my_answer))
 
 # %% [markdown]
 # ## Now you

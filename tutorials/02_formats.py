@@ -20,16 +20,17 @@
 # answer and run the cell again. Every figure below is computed or measured while the page runs.
 
 # %%
-import matplotlib.pyplot as plt
 import numpy as np
 
 import minisparse as ms
+from minisparse.core.extras import require
 from minisparse.core.tensor_type import Layout
 from minisparse.formats import bytes_by_format, route, stored_bytes
 from minisparse.runtime import measure
-from minisparse.show import human_bytes, human_seconds
+from minisparse.show import display, human_bytes, human_seconds
 from minisparse.show.question import Question
 
+plt = require("matplotlib.pyplot", "viz", "drawing this page's figures")
 rng = np.random.default_rng(0)
 
 # %% [markdown]
@@ -48,7 +49,7 @@ x = np.array(
     "float32",
 )
 A = ms.from_dense(x, "coo")
-A
+display(A)
 
 # %% [markdown]
 # ## COO: coordinates
@@ -57,14 +58,14 @@ A
 # three arrays is entry `p`.
 
 # %%
-A.show()
+display(A.show())
 
 # %% [markdown]
 # To find row 2 in it, one has to look at every entry. The entries may stand in any order, after
 # all:
 
 # %%
-A.show("row", row=2)
+display(A.show("row", row=2))
 
 # %% [markdown]
 # ## CSR: how pointers spell rows
@@ -75,13 +76,13 @@ A.show("row", row=2)
 
 # %%
 A = A.to("csr")
-A.show("indptr", row=2)
+display(A.show("indptr", row=2))
 
 # %% [markdown]
 # A row without entries starts where the next one starts:
 
 # %%
-A.show("indptr", row=1)
+display(A.show("indptr", row=1))
 
 # %% [markdown]
 # **Question 1.** A matrix has `indptr = [0, 4, 4, 9, 15, 15]`. How many entries are stored in
@@ -90,7 +91,7 @@ A.show("indptr", row=1)
 # %%
 my_answer = None
 
-print(Question(6, "row 3 goes from slot indptr[3] to indptr[4]").check(my_answer))
+print(Question(6, "row 3 goes from slot indptr[3] to indptr[4]", number=1).check(my_answer))
 
 # %% [markdown]
 # ## CSC: the same by columns
@@ -100,7 +101,7 @@ print(Question(6, "row 3 goes from slot indptr[3] to indptr[4]").check(my_answer
 
 # %%
 print(np.shares_memory(A.data, A.T.data), "->", A.T)
-A.to("csc").show("indptr", col=3)
+display(A.to("csc").show("indptr", col=3))
 
 # %% [markdown]
 # ## BSR: blocks
@@ -109,7 +110,7 @@ A.to("csc").show("indptr", col=3)
 # small dense blocks, here of 2x2. The zeros inside a block are stored.
 
 # %%
-A.to("bsr", block=(2, 2)).show("indptr", row=2)
+display(A.to("bsr", block=(2, 2)).show("indptr", row=2))
 
 # %% [markdown]
 # ## n:m: so many of every group
@@ -119,7 +120,7 @@ A.to("bsr", block=(2, 2)).show("indptr", row=2)
 # here and two bits in a GPU's sparse tensor cores (2:4). A group with fewer nonzeros stores a zero.
 
 # %%
-A.to("nm", n=2, m=4).show("positions", row=2)
+display(A.to("nm", n=2, m=4).show("positions", row=2))
 
 # %% [markdown]
 # ## What they weigh
@@ -156,7 +157,7 @@ my_answer = None
 
 answer = 50_000 * (4 + 4) + 1001 * 4
 hint = "per entry a value and an index; per row a pointer, and one more"
-print(Question(answer, hint).check(my_answer))
+print(Question(answer, hint, number=2).check(my_answer))
 
 # %% [markdown]
 # **Question 3.** COO writes a row number for each entry, CSR a pointer for each row. With how many
@@ -166,7 +167,7 @@ print(Question(answer, hint).check(my_answer))
 my_answer = None
 
 hint = "4 bytes an entry on one side, 4 bytes a row on the other"
-print(Question(1, hint, 0.01).check(my_answer))
+print(Question(1, hint, 0.01, number=3).check(my_answer))
 
 # %% [markdown]
 # ## Which is the smallest? Ask the pattern
@@ -176,7 +177,7 @@ print(Question(1, hint, 0.01).check(my_answer))
 
 # %%
 blocks = np.kron(rng.random((M // 4, K // 4)) < 0.1, np.ones((4, 4)))
-ms.find_pattern(blocks)
+display(ms.find_pattern(blocks))
 
 # %% [markdown]
 # The table of bytes in it can be had by itself, for a format or for all that can hold the matrix:
@@ -247,7 +248,7 @@ plt.show()
 my_answer = None
 
 answer = (16 * 4 + 4) / (4 + 4)
-print(Question(answer, "weigh one block: 16 values and one index", 0.01).check(my_answer))
+print(Question(answer, "weigh one block: 16 values and one index", 0.01, number=4).check(my_answer))
 
 # %% [markdown]
 # ## Stored twice
@@ -259,7 +260,7 @@ print(Question(answer, "weigh one block: 16 values and one index", 0.01).check(m
 # %%
 D = ms.COO([1.0, 2.0, 4.0, 8.0, 16.0], [1, 0, 1, 1, 0], [2, 1, 2, 0, 3], (2, 4))
 print(D.to_dense(), D.has_canonical_format, sep="\n")
-D.show("row", row=1)
+display(D.show("row", row=1))
 
 # %% [markdown]
 # Every conversion gives a canonical matrix; `canonical()` does so without a change of format.
@@ -269,7 +270,7 @@ D.show("row", row=1)
 # %%
 my_answer = None
 
-print(Question(D.canonical().nnz, "two of the five share a cell").check(my_answer))
+print(Question(D.canonical().nnz, "two of the five share a cell", number=5).check(my_answer))
 
 # %% [markdown]
 # ## Stored, and zero
@@ -298,9 +299,8 @@ my_answer = None
 
 with np.errstate(invalid="ignore"):
     answer = int(np.isnan(A.to("bsr", block=(1, 2)) @ b).sum())
-print(
-    Question(answer, "columns 0 and 1 of a row are stored together, or not at all").check(my_answer)
-)
+question = Question(answer, "columns 0 and 1 of a row are stored together, or not at all", number=6)
+print(question.check(my_answer))
 
 # %% [markdown]
 # ## From format to format
@@ -309,10 +309,10 @@ print(
 # on the way, how often it goes through the entries, and the bytes that it reads and writes.
 
 # %%
-route(layer, "coo")
+display(route(layer, "coo"))
 
 # %%
-route(layer, "csc")
+display(route(layer, "csc"))
 
 # %% [markdown]
 # To COO there is next to nothing to do: `indices` and `data` are handed on, and only the rows are
@@ -326,7 +326,7 @@ print(layer.nnz, "entries")
 my_answer = None
 
 answer = route(layer, "coo").written
-print(Question(answer, "one int32 for each entry").check(my_answer))
+print(Question(answer, "one int32 for each entry", number=7).check(my_answer))
 
 # %% [markdown]
 # Entries that are out of order have to be sorted. Here is the same matrix as COO, in order and
@@ -391,4 +391,4 @@ my_answer = None
 
 blocks = [stored_bytes(pattern, Layout("bsr", (b, b)), 4) for b in (2, 4, 8, 16)]
 answer = stored_bytes(pattern, "csr", 4) / min(blocks)
-print(Question(answer, "divide two of the figures above", 0.02).check(my_answer))
+print(Question(answer, "divide two of the figures above", 0.02, number=8).check(my_answer))

@@ -24,19 +24,20 @@
 # %%
 import inspect
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 import minisparse as ms
 from minisparse.core.dtypes import accumulator
+from minisparse.core.extras import require
 from minisparse.examples import test_set
 from minisparse.kernels import KERNELS, Kernel
 from minisparse.kernels.recording import measure_counts, record
 from minisparse.ops import OPS
 from minisparse.runtime import measure
-from minisparse.show import human_bytes, human_seconds
+from minisparse.show import display, human_bytes, human_seconds
 from minisparse.show.question import Question
 
+plt = require("matplotlib.pyplot", "viz", "drawing this page's figures")
 rng = np.random.default_rng(0)
 
 
@@ -75,7 +76,7 @@ x = np.array(
 )
 B = np.arange(24, dtype="float32").reshape(8, 3)
 A = ms.from_dense(x, "csr")
-A.show("indptr", row=2)
+display(A.show("indptr", row=2))
 
 # %% [markdown]
 # ## CSR: row by row
@@ -93,7 +94,8 @@ show_loops("spmm_csr")
 # %%
 my_answer = None
 
-print(Question(A.nnz * B.shape[1], "each slot p meets each column n once").check(my_answer))
+question = Question(A.nnz * B.shape[1], "each slot p meets each column n once", number=1)
+print(question.check(my_answer))
 
 # %% [markdown]
 # ## Stepping through it
@@ -108,23 +110,23 @@ weight, batch = g.constant("A", A), g.input("B", B.shape)
 plan = ms.compile(g.build({"C": g.op("spmm", weight, batch, name="product")}))
 session = ms.debug(plan, {"B": B})
 inside = session.into("product", format="csr")
-inside.until(m=2, n=0)
+display(inside.until(m=2, n=0))
 
 # %% [markdown]
 # Row 0 is done, row 1 had no slots to run through, and row 2 is at its first. Two more steps: a
-# multiplication and an addition. In the card the line that has just run is marked; the letters
+# multiplication and an addition. In each card the line that has just run is marked; the letters
 # stand below the lines.
 
 # %%
-inside.step()
-inside.step()
+display(inside.step())
+display(inside.step())
 
 # %% [markdown]
 # All that ever happens to one element of C is a table. Each line has read another row of B, and the
 # order is that of the slots:
 
 # %%
-inside.element(2, 0)
+display(inside.element(2, 0))
 
 # %% [markdown]
 # **Question 2.** The next cell goes to slot 3 at once. Call `inside.step()` in a cell of your own
@@ -132,12 +134,12 @@ inside.element(2, 0)
 
 # %%
 inside = session.into("product", at={"p": 3}, format="csr")
-inside
+display(inside)
 
 # %%
 my_answer = None
 
-print(Question(int(A.indices[3]), "it is k, and k = a.indices[p]").check(my_answer))
+print(Question(int(A.indices[3]), "it is k, and k = a.indices[p]", number=2).check(my_answer))
 
 # %% [markdown]
 # ## COO: entry by entry
@@ -285,7 +287,8 @@ print("csr", by_row.tolist(), " csc", by_col.tolist())
 my_answer = None
 
 more = np.count_nonzero(np.diff(by_col)) - np.count_nonzero(np.diff(by_row))
-print(Question(more, "in each list count neighbors that differ, then subtract").check(my_answer))
+question = Question(more, "in each list count neighbors that differ, then subtract", number=3)
+print(question.check(my_answer))
 
 # %% [markdown]
 # ## Counting
@@ -299,7 +302,7 @@ print(Question(more, "in each list count neighbors that differ, then subtract").
 
 # %%
 counts = KERNELS["spmm_csr"].counts(A, B)
-counts
+display(counts)
 
 # %% [markdown]
 # One need not believe a formula. `measure_counts` runs the loops and counts while they run, and the
@@ -319,7 +322,7 @@ for format, matrix in in_formats(A).items():
 my_answer = None
 
 hint = "a row of B, 64 numbers of 4 bytes, for each entry"
-print(Question(1000 * 64 * 4, hint).check(my_answer))
+print(Question(1000 * 64 * 4, hint, number=4).check(my_answer))
 
 # %% [markdown]
 # **Question 5.** And for COO, where a row of C is reached through an index too, once to be read and
@@ -328,7 +331,7 @@ print(Question(1000 * 64 * 4, hint).check(my_answer))
 # %%
 my_answer = None
 
-print(Question(3 * 1000 * 64 * 4, "one row of B, and twice a row of C").check(my_answer))
+print(Question(3 * 1000 * 64 * 4, "one row of B, and twice a row of C", number=5).check(my_answer))
 
 # %% [markdown]
 # So we can compare the formats for a layer of a size that nobody would want to run as loops. Change
@@ -444,7 +447,8 @@ print(f"{S.nnz} entries times {other.nnz}; the result stores {ms.spgemm(S, other
 my_answer = None
 
 met = np.diff(other.indptr)[S.indices]
-print(Question(int(met.sum()), "np.diff(...)[S.indices] has one count an entry").check(my_answer))
+question = Question(int(met.sum()), "np.diff(...)[S.indices] has one count an entry", number=6)
+print(question.check(my_answer))
 
 # %% [markdown]
 # ## Dense times dense, where A says so: SDDMM
@@ -552,7 +556,7 @@ print(mask.nnz, "entries, queries and values of width", WIDTH)
 my_answer = None
 
 hint = "for each entry a dot product of WIDTH terms, and WIDTH values to be added"
-print(Question(2 * mask.nnz * 2 * WIDTH, hint).check(my_answer))
+print(Question(2 * mask.nnz * 2 * WIDTH, hint, number=7).check(my_answer))
 
 # %% [markdown]
 # ## Convolution with sparse filters
@@ -598,7 +602,8 @@ plt.show()
 my_answer = None
 
 steps = KERNELS["conv_csr"].counts(image, filters, **window).flops // 2
-print(Question(steps, "each stored weight is used at each place of the result").check(my_answer))
+question = Question(steps, "each stored weight is used at each place of the result", number=8)
+print(question.check(my_answer))
 
 # %% [markdown]
 # ## What comes after: bias and ReLU
@@ -659,7 +664,7 @@ print(f"apart {apart.moved} bytes, fused {fused.moved}, saved {apart.moved - fus
 my_answer = None
 
 hint = "C is written and read again before the bias, and once more before the ReLU"
-print(Question(4 * 512 * 64 * 4, hint).check(my_answer))
+print(Question(4 * 512 * 64 * 4, hint, number=9).check(my_answer))
 
 # %% [markdown]
 # Bytes saved are not yet time saved. The kernels that minisparse really runs are array code; the
@@ -701,7 +706,7 @@ arrays = A.to("csc")
 own = KernelSession(
     "mine", by_columns, (arrays.indptr, arrays.indices, arrays.data, arrays.shape, B)
 )
-own.until(k=2, n=1)
+display(own.until(k=2, n=1))
 
 # %% [markdown]
 # Loops say what has to be done, and interpreted one by one they are slow. Tutorial 4 makes the same

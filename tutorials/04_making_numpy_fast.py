@@ -25,11 +25,10 @@
 import inspect
 from itertools import pairwise
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 import minisparse as ms
-from minisparse.core.extras import is_installed
+from minisparse.core.extras import is_installed, require
 from minisparse.kernels.blas import one_thread, thread_count
 from minisparse.kernels.scratch import scratch
 from minisparse.kernels.spmm import csr
@@ -39,6 +38,7 @@ from minisparse.runtime import measure
 from minisparse.show import human_bytes, human_seconds
 from minisparse.show.question import Question
 
+plt = require("matplotlib.pyplot", "viz", "drawing this page's figures")
 rng = np.random.default_rng(0)
 HAS_SCIPY = is_installed("scipy")
 if not HAS_SCIPY:
@@ -161,7 +161,8 @@ print(f"{table['2 rows of B'][0] / A.nnz * 1e6:.2f} microseconds for each stored
 # %%
 my_answer = None
 
-print(Question(A.nnz, "once for each stored entry: the loop over n is gone").check(my_answer))
+question = Question(A.nnz, "once for each stored entry: the loop over n is gone", number=1)
+print(question.check(my_answer))
 
 # %% [markdown]
 # ## Step 3: no loop at all
@@ -239,7 +240,8 @@ three_calls_apart(256)
 my_answer = None
 
 answer = 0.1 * 4096**2 * 1024 * 4 / 1e9
-print(Question(answer, "a row of 1024 numbers of 4 bytes for each entry", 0.02).check(my_answer))
+question = Question(answer, "a row of 1024 numbers of 4 bytes for each entry", 0.02, number=2)
+print(question.check(my_answer))
 
 # %% [markdown]
 # ## Step 4: a small product for each row
@@ -365,7 +367,7 @@ with one_thread():
 my_answer = None
 
 hint = "a column is not used if it is missing in four rows: 0.9 * 0.9 * 0.9 * 0.9"
-print(Question(1 - 0.9**4, hint, 0.01).check(my_answer))
+print(Question(1 - 0.9**4, hint, 0.01, number=3).check(my_answer))
 
 # %% [markdown]
 # **Question 4.** And how many multiply-adds does such a panel do for each that is needed?
@@ -374,7 +376,7 @@ print(Question(1 - 0.9**4, hint, 0.01).check(my_answer))
 my_answer = None
 
 hint = "four rows of so many columns, of which a tenth of K each was needed"
-print(Question((1 - 0.9**4) / 0.1, hint, 0.01).check(my_answer))
+print(Question((1 - 0.9**4) / 0.1, hint, 0.01, number=4).check(my_answer))
 
 # %% [markdown]
 # So a taller panel multiplies more and gathers less, and multiplies at a better rate. What comes
@@ -424,7 +426,7 @@ my_answer = None
 
 R = min(times, key=times.get)
 chosen = my_answer and times.get(my_answer, 0)
-print(Question(times[R], "look for the least time in the table above", 0.1).check(chosen))
+print(Question(times[R], "look for the least time in the table above", 0.1, number=5).check(chosen))
 
 # %% [markdown]
 # The best one goes on.
@@ -591,7 +593,7 @@ print(f"not a fifth more than the best: {', '.join(map(str, good))} columns")
 # %%
 my_answer = None
 
-print(Question(2**20 / (4096 * 4), "divide by the bytes of one column").check(my_answer))
+print(Question(2**20 / (4096 * 4), "divide by the bytes of one column", number=6).check(my_answer))
 
 # %% [markdown]
 # All steps together. GFLOP/s count two operations for each multiply-add that is needed, and GB/s
@@ -690,7 +692,7 @@ for name, run in ways.items():
 # %%
 my_answer = None
 
-print(Question(r, "by each of the rows of its block").check(my_answer))
+print(Question(r, "by each of the rows of its block", number=7).check(my_answer))
 
 # %% [markdown]
 # ## Step 10: whole rows and columns
@@ -886,7 +888,7 @@ for density, n in ((0.1, 1), (0.01, 1), (0.01, 16), (0.003, 256)):
 # %%
 my_answer = None
 
-print(Question(10 / 8 * 2, "how many entries arrive in a second?", 0.01).check(my_answer))
+print(Question(10 / 8 * 2, "how many entries arrive in a second?", 0.01, number=8).check(my_answer))
 
 # %% [markdown]
 # ## What is shipped
@@ -948,7 +950,7 @@ print(f"\nthe packing of W, beside step 4, which packs nothing: repaid {after}")
 # %%
 my_answer = None
 
-print(Question(4, "each call saves 3 ms").check(my_answer))
+print(Question(4, "each call saves 3 ms", number=9).check(my_answer))
 
 # %% [markdown]
 # ## Now you

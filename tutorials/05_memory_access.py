@@ -22,19 +22,20 @@
 # asked, replace `None` by your answer and run the cell again.
 
 # %%
-import matplotlib.pyplot as plt
 import numpy as np
 
 import minisparse as ms
+from minisparse.core.extras import require
 from minisparse.cost.cache import Cache
 from minisparse.formats import CSR, by_length, by_similarity, reverse_cuthill_mckee
 from minisparse.kernels import KERNELS, Kernel
 from minisparse.kernels.recording import Stream, record
 from minisparse.ops import SPMM
 from minisparse.runtime import measure
-from minisparse.show import human_bytes, human_seconds
+from minisparse.show import display, human_bytes, human_seconds
 from minisparse.show.question import Question
 
+plt = require("matplotlib.pyplot", "viz", "drawing this page's figures")
 rng = np.random.default_rng(0)
 
 # %% [markdown]
@@ -96,7 +97,7 @@ my_answer = None
 
 answer = tiny.replay(reads([0, 1, 20, 2, 40, 21, 3], 64)).misses
 hint = "the lines asked for are 0 0 1 0 2 1 0; when line 2 comes, line 1 has to go"
-print(Question(answer, hint).check(my_answer))
+print(Question(answer, hint, number=1).check(my_answer))
 
 # %% [markdown]
 # ## Three matrices
@@ -198,7 +199,7 @@ plt.show()
 # The card of a replay says the same in numbers; the redder a moment is, the more missed:
 
 # %%
-replays["shuffled band"]
+display(replays["shuffled band"])
 
 
 # %%
@@ -228,7 +229,7 @@ print(neighbors.nnz, "entries of four bytes, lines of", cache.line, "bytes")
 my_answer = None
 
 answer = replays["band"].by_array()["a.data"][1]
-print(Question(answer, "once a line; the last line may be partly used").check(my_answer))
+print(Question(answer, "once a line; the last line may be partly used", number=2).check(my_answer))
 
 # %% [markdown]
 # ## Other orders of the rows
@@ -325,7 +326,7 @@ by_order = {
 }
 answer = int(np.argmin([replay.misses for replay in by_order.values()]))
 hint = "which of them computes a team together? print_rates(by_order) shows all four"
-print(Question(answer, hint).check(my_answer))
+print(Question(answer, hint, number=3).check(my_answer))
 
 # %% [markdown]
 # ## Other orders of the loops: tiles
@@ -411,7 +412,7 @@ my_answer = None
 
 answer = sizes[misses[64].index(b.nbytes // 64)] // 1024
 hint = "print(misses[64]): lines of A and C pass through as well, and push some of B out"
-print(Question(answer, hint).check(my_answer))
+print(Question(answer, hint, number=4).check(my_answer))
 
 # %% [markdown]
 # ## Sets: not every line may go everywhere
@@ -437,7 +438,7 @@ for width in (1024, 1024 + 16):
     stream = down_the_columns(width)
     print(
         f"rows of {4 * width} bytes: {l1.replay(stream).miss_rate:6.1%} missed, "
-        f"{len(np.unique(stream.addresses() // 64 % l1.sets))} sets used"
+        f"{len(np.unique(stream.addresses() // 64 % l1.sets))} set(s) used"
     )
 
 # %% [markdown]
@@ -472,7 +473,7 @@ my_answer = None
 
 walks = {n: reads(np.tile(np.arange(n) * 1024, 5), 64 * 1024) for n in range(1, ROWS + 1)}
 answer = max(n for n, walk in walks.items() if l1.replay(walk).misses == n)
-print(Question(answer, "all of them fall into one set").check(my_answer))
+print(Question(answer, "all of them fall into one set", number=5).check(my_answer))
 
 # %% [markdown]
 # Now back to the tiles. A tile of 16 columns is one line of each row of `B`, and the rows are four

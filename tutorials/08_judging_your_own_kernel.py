@@ -22,12 +22,13 @@
 # %%
 from contextlib import suppress
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 import minisparse as ms
+from minisparse.core.extras import require
 from minisparse.show.question import Question
 
+plt = require("matplotlib.pyplot", "viz", "drawing this page's figures")
 rng = np.random.default_rng(0)
 
 
@@ -96,7 +97,7 @@ print(report)
 my_answer = None
 
 answer = np.add.reduceat(np.array([7.0]), [0, 0])[0]
-print(Question(answer, "try np.add.reduceat(np.array([7.0]), [0, 0])").check(my_answer))
+print(Question(answer, "try np.add.reduceat(np.array([7.0]), [0, 0])", number=1).check(my_answer))
 
 # %% [markdown]
 # ## The second kernel: one cell, stored twice
@@ -151,7 +152,7 @@ def mended(indptr, indices, data, shape, b):
 my_answer = None
 
 remaining = ms.oracle.check(mended, "spmm_csr", examples=200, seed=0, profile="ieee")
-print(Question(len(remaining.failures), "print(remaining) tells").check(my_answer))
+print(Question(len(remaining.failures), "print(remaining) tells", number=2).check(my_answer))
 
 # %% [markdown]
 # ## How near is right?
@@ -196,7 +197,7 @@ plt.show()
 # %%
 my_answer = None
 
-print(Question(10 * 2.0**-24 * 10, "K = 10, and S is at most 10", 0.01).check(my_answer))
+print(Question(10 * 2.0**-24 * 10, "K = 10, and S is at most 10", 0.01, number=3).check(my_answer))
 
 # %% [markdown]
 # ## Yours

@@ -12,7 +12,8 @@ DType = np.dtype[Any]
 Array = np.ndarray[Any, Any]
 """An array of NumPy or CuPy; the two are told apart at run time by :mod:`minisparse.core.xp`."""
 
-_NATIVE = "bool int8 uint8 int16 int32 int64 float16 float32 float64 complex64 complex128".split()
+SUPPORTED = "bool int8 uint8 int16 int32 int64 float16 float32 float64 complex64 complex128".split()
+"""Names of the element types that NumPy itself has; bfloat16 comes with ``ml_dtypes``."""
 
 
 def bfloat16() -> DType | None:
@@ -32,7 +33,7 @@ def is_supported(dtype: Any) -> bool:
 
 @cache  # to make a dtype's name takes longer than many a product
 def _is_supported(dtype: DType) -> bool:
-    return dtype.name in _NATIVE or (dtype.name == "bfloat16" and bfloat16() is not None)
+    return dtype.name in SUPPORTED or (dtype.name == "bfloat16" and bfloat16() is not None)
 
 
 def as_dtype(dtype: Any, where: str) -> DType:
@@ -63,7 +64,7 @@ def as_dtype(dtype: Any, where: str) -> DType:
         found = found.newbyteorder("=")
     if not is_supported(found):
         raise DTypeError(
-            f"{where}: dtype {found} is not supported; use one of {', '.join(_NATIVE)}"
+            f"{where}: dtype {found} is not supported; use one of {', '.join(SUPPORTED)}"
         )
     return found
 

@@ -151,6 +151,13 @@ class Replay:
 
 
 _HEADERS = ("array", "accesses", "misses", "rate")
+_UNITS = {"GiB": 2**30, "MiB": 2**20, "KiB": 2**10, "B": 1}
+
+
+def _binary(size: int) -> str:
+    """Return the size of a cache, exactly, in the binary units in which caches are sold."""
+    name, unit = next((name, unit) for name, unit in _UNITS.items() if size % unit == 0)
+    return f"{size // unit} {name}"
 
 
 @dataclass(frozen=True)
@@ -169,7 +176,7 @@ class Cache:
     Raises
     ------
     UsageError
-        If a number is not positive, or the size is no multiple of a set.
+        If a number is no positive integer, or the size is no multiple of a set.
 
     Examples
     --------
@@ -183,6 +190,12 @@ class Cache:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
+        for name, value in (("size", self.size), ("line", self.line), ("ways", self.ways)):
+            if not isinstance(value, int | np.integer):
+                raise UsageError(
+                    f"Cache: {name} is {value!r}: it must be an integer; a size is in bytes, so "
+                    f"that 32 KiB are 32 * 1024"
+                )
         if min(self.size, self.line, self.ways) < 1 or self.size % (self.line * self.ways):
             raise UsageError(
                 f"a cache of {self.size} bytes in lines of {self.line} and {self.ways} ways: all "
@@ -196,7 +209,7 @@ class Cache:
 
     def __str__(self) -> str:
         """Return size, line and ways."""
-        return f"cache of {human_bytes(self.size)}, {self.line}-byte lines, {self.ways} ways"
+        return f"cache of {_binary(self.size)}, {self.line}-byte lines, {self.ways} ways"
 
     def replay(self, stream: Accesses) -> Replay:
         """Return what becomes of each access of a stream, the cache being empty at first.
@@ -205,6 +218,11 @@ class Cache:
         ----------
         stream : Stream
             As ``minisparse.kernels.recording.record`` returns it. No access straddles two lines.
+
+        Raises
+        ------
+        UsageError
+            If it is no such stream.
 
         Notes
         -----
@@ -219,6 +237,11 @@ class Cache:
         >>> Cache(128, ways=2).replay(stream).missed
         array([ True, False,  True, False,  True,  True])
         """
+        if not hasattr(stream, "addresses"):
+            raise UsageError(
+                f"Cache.replay: a {type(stream).__name__} is no stream of accesses: give it what "
+                f"minisparse.kernels.recording.record(kernel, operands) returns"
+            )
         lines = stream.addresses() // self.line
         missed = np.zeros(len(lines), bool)
         # Accesses to one line after another: all but the first find it.

@@ -170,7 +170,7 @@ def as_stored(type: TensorType, pattern: Pattern, layout: Layout) -> TensorType:
     width: DType | None = None
     if layout.format == "bsr" and layout.block is not None:
         r, c = layout.block
-        stored = pattern.blocks[r] * r * c
+        stored = pattern.count_blocks(r, c) * r * c
     elif layout.format == "nm" and layout.block is not None:
         n, group = layout.block
         stored = m * -(-k // group) * n

@@ -96,11 +96,16 @@ class KernelSession:
         return self._go_to(self._run.count + self.finished - steps)
 
     def next_row(self) -> Moment | None:
-        """Run until the next row begins; None if there is none."""
-        return self._next("row")
+        """Run until the next row; None if there is none.
+
+        That is the next turn of a loop over m, or else where m becomes another number: loops over
+        entries or blocks set m again and again in the same row.
+        """
+        before = self._run.names().get("m")
+        return self._next("row", lambda run: run.at("loop") or run.names().get("m") != before)
 
     def next_slot(self) -> Moment | None:
-        """Run until the next stored entry; None if there is none."""
+        """Run until the next slot, a stored entry or in BSR a block; None if there is none."""
         return self._next("slot")
 
     def until(self, **letters: int) -> Moment:
@@ -232,14 +237,16 @@ class KernelSession:
             self._go_to(otherwise)
             raise
 
-    def _next(self, label: str) -> Moment | None:
+    def _next(
+        self, label: str, also: Callable[[PausedRun], bool] = lambda _: True
+    ) -> Moment | None:
         known = [label_of(s) for s in self._pausable.statements]
         if label not in known:
             raise UsageError(
                 f"{self.title}: its loops have no {label} of their own; "
                 f"they have: {', '.join(dict.fromkeys(known))}"
             )
-        found = self._search(lambda run: run.is_labelled(label))
+        found = self._search(lambda run: run.is_labelled(label) and also(run))
         return self._moment if found else None
 
     def _search(self, wanted: Callable[[PausedRun], bool], anew: bool = False) -> bool:

@@ -43,7 +43,8 @@ def open_kernel(
     if missing:
         raise UsageError(
             f"node '{node.name}' reads '{missing[0]}', which is not computed yet: "
-            f"go to node '{node.name}' first"
+            f"go there first: break {node.name}, then c; "
+            f"in Python session.break_on(name='{node.name}') and session.run()"
         )
     operands: list[Any] = [values[name] for name in node.op.split(node.inputs)[0]]
     at = node.op.base.weight

@@ -19,15 +19,15 @@ class KernelShell(Shell):
     usage = {
         "s [N]": "step: run one statement (a multiply-add in two steps), or N",
         "b [N]": "back: one step, or N",
-        "row": "go to where the next row of A begins",
-        "slot": "go to the next stored entry of A",
-        "until m=3 n=0": "go to where the letters come to have these values",
+        "row": "go to the next row of A",
+        "slot": "go to the next slot: a stored entry of A, or in BSR a block",
+        "until m=3 n=0": "go to where the letters come to have these values; u m=3 does the same",
         "element 3 0": "show all multiply-adds that make C[3, 0]; more letters: row=0 column=1",
         "v [NAME]": "value: show a local of the loops; without a name list all",
         "finish": "run the loops to their end (c does the same)",
         "l": "list the source, an arrow at the line that has just run",
         "up": "leave the kernel",
-        "h": "help: this list",
+        "h [COMMAND]": "help: this list, or one of its lines",
         "q": "quit; an empty line repeats s, b, row or slot",
     }
 
@@ -114,10 +114,17 @@ class KernelShell(Shell):
         """Leave the kernel."""
         return True
 
+    def do_u(self, arg: str) -> bool:
+        """Go to where letters have values, as in gdb; without any leave the kernel."""
+        if arg:
+            self.do_until(arg)
+            return False
+        return self.do_up(arg)
+
     do_s, do_b, do_r, do_e, do_v, do_l = (
         do_step, do_back, do_row, do_element, do_value, do_list
     )  # fmt: skip
-    do_u = do_out = do_up
+    do_out = do_up
     do_c = do_continue = do_f = do_finish
 
     def _say_moment(self, moment: Moment | None) -> None:

@@ -1,7 +1,7 @@
 """What a moment inside of a kernel shows: the line, the letters, and what has just happened.
 
 The letters mean the same in every kernel: A ``[M, K]`` is sparse, B ``[K, N]`` dense, C ``[M, N]``
-the result; m, k and n run over them, and p is a slot: the place of one stored entry.
+the result; m, k and n run over them, and p is a slot: the place of one stored entry, or block.
 """
 
 import ast
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from minisparse.debugger.pausable import Statement
+from minisparse.formats import BSR
 from minisparse.show import card, clean, shorten, wrap
 from minisparse.show.html import escape
 
@@ -22,6 +23,7 @@ _LETTERS = {
     "k": ("column", "column {} of A, row {} of B"),
     "n": ("column", "column {} of B and C"),
 }
+_BLOCK = "slot {}: a stored block of A"
 _AROUND = 6
 """Lines shown before and after the current one."""
 
@@ -164,7 +166,9 @@ def meaning_of_names(statement: Statement, names: Mapping[str, Any]) -> str:
     """Say what the names just set stand for."""
     if len(statement.binds) == 1 and statement.binds[0] in _LETTERS:
         (name,) = statement.binds
-        return f"{name} = {_LETTERS[name][1].replace('{}', value_text(names.get(name)))}"
+        blocks = name == "p" and any(isinstance(value, BSR) for value in names.values())
+        words = _BLOCK if blocks else _LETTERS[name][1]
+        return f"{name} = {words.replace('{}', value_text(names.get(name)))}"
     return ", ".join(f"{name} = {value_text(names.get(name))}" for name in statement.binds)
 
 

@@ -62,6 +62,7 @@ class Shell(cmd.Cmd):
     def onecmd(self, line: str) -> bool:
         """Do one command; tell of an error instead of passing it on."""
         try:
+            self._refuse_arguments(line.strip())
             return bool(super().onecmd(line.strip()))
         except MinisparseError as error:
             self.say(wrap(f"error: {error}", 80))
@@ -80,8 +81,9 @@ class Shell(cmd.Cmd):
         self.say(wrap(f"no command '{line.split()[0]}'; there are: {known}", 80))
 
     def do_help(self, arg: str) -> None:
-        """List the commands."""
-        self.say(facts_text(self.usage))
+        """List the commands, or those that one spells so."""
+        wanted = {usage: what for usage, what in self.usage.items() if arg in usage.split()[:1]}
+        self.say(facts_text(wanted or self.usage))
 
     def do_quit(self, arg: str) -> bool:
         """Leave."""
@@ -95,6 +97,16 @@ class Shell(cmd.Cmd):
         return self.do_quit(arg)
 
     do_h, do_q = do_help, do_quit
+
+    def _refuse_arguments(self, line: str) -> None:
+        """Raise UsageError if a command that takes nothing was given something.
+
+        Such a command is written as one word in :attr:`usage`; its other names are the same method.
+        """
+        command, arg, _ = self.parseline(line)
+        plain = {getattr(type(self), f"do_{name}") for name in self.usage if " " not in name}
+        if arg and getattr(type(self), f"do_{command}", None) in plain:
+            raise UsageError(f"{command} takes nothing after it, and was given '{arg}'")
 
     def completenames(self, text: str, *ignored: object) -> list[str]:
         """Return the commands that begin with a text, for the Tab key."""

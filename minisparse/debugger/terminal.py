@@ -14,6 +14,7 @@ from minisparse.debugger.shell import Shell, split_letters, whole_number
 from minisparse.debugger.views import array_text, summarize
 from minisparse.dispatch import Plan
 from minisparse.formats import Matrix
+from minisparse.graph import Constant
 from minisparse.show import arrays_text, facts_text, table_text, wrap
 
 _AROUND = 8
@@ -83,7 +84,7 @@ class NodeShell(Shell):
         "break [NODE|OP|nan]": "stop before a node or op, or after a NaN; without a name list all",
         "clear [N]": "remove breakpoint N, or all",
         "l": "list the nodes around; an arrow is where you stand, a star a breakpoint",
-        "h": "help: this list",
+        "h [COMMAND]": "help: this list, or one of its lines",
         "q": "quit; an empty line repeats s, b or c",
     }
 
@@ -152,7 +153,8 @@ class NodeShell(Shell):
         value = self.session.value(name)
         dense = value.to_dense() if isinstance(value, Matrix) else value
         if index:
-            self.say(f"{name}[{', '.join(map(str, index))}] = {_at(name, dense, index)}")
+            text = _at(name, dense, index) + _how_stored(value, index)
+            self.say(f"{name}[{', '.join(map(str, index))}] = {text}")
             return
         self.say(f"{name}  {summarize(value)}")
         arrays = value.arrays if isinstance(value, Matrix) else None
@@ -211,3 +213,16 @@ def _at(name: str, dense: Any, index: tuple[int, ...]) -> str:
     if not fits:
         raise UsageError(f"value '{name}' has shape {dense.shape}: no element {index}")
     return array_text(dense[index])
+
+
+def _how_stored(value: Constant, index: tuple[int, ...]) -> str:
+    """Return what a cell's number leaves open where its matrix is sparse: whether it is stored."""
+    if not isinstance(value, Matrix) or len(index) < 2:
+        return ""
+    row, col, data, _ = value.triplets()
+    here = data[(row == index[0]) & (col == index[1])]
+    if not len(here):
+        return "  not stored"
+    if len(here) > 1:
+        return f"  stored {len(here)} times, summed"
+    return "" if here[0] else "  a stored zero"

@@ -76,6 +76,7 @@ class BSR(Matrix):
     -----
     ``nnz`` counts every stored value: zeros inside blocks, and padding beyond the shape. Indices
     become int32, or int64 where the shape or ``nnz`` exceeds ``INT32_LIMIT``.
+    Arrays that fit are not copied: write into them later, and the matrix changes or breaks.
 
     Examples
     --------

@@ -47,6 +47,7 @@ class COO(Matrix):
     Entries may stand in any order, and a cell stored twice counts twice. Sorted means by row,
     then by column. Indices become int32, or int64 where the shape or ``nnz`` exceeds
     ``INT32_LIMIT``.
+    Arrays that fit are not copied: write into them later, and the matrix changes or breaks.
 
     Examples
     --------

@@ -63,6 +63,7 @@ class CSC(Matrix):
     Indices become int32, or int64 where the shape or ``nnz`` exceeds ``INT32_LIMIT``.
     Rows may be unsorted within a column, and a cell stored twice counts twice: such a matrix is
     valid but not canonical.
+    Arrays that fit are not copied: write into them later, and the matrix changes or breaks.
 
     Examples
     --------

@@ -67,6 +67,7 @@ class CSR(Matrix):
     Indices become int32, or int64 where the shape or ``nnz`` exceeds ``INT32_LIMIT``.
     Columns may be unsorted within a row, and a cell stored twice counts twice: such a matrix is
     valid but not canonical.
+    Arrays that fit are not copied: write into them later, and the matrix changes or breaks.
 
     Examples
     --------

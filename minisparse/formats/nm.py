@@ -68,6 +68,7 @@ class NM(Matrix):
     A group with fewer than n nonzeros holds explicit zeros as padding. The conversions put them
     at the lowest positions of the group that are free, be these within the shape or beyond.
     Padding within the shape is stored, and so computed with. Always sorted and canonical.
+    Arrays that fit are not copied: write into them later, and the matrix changes or breaks.
 
     Examples
     --------

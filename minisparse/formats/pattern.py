@@ -39,7 +39,8 @@ class Pattern:
     bandwidth : int
         Largest distance of a nonzero from the diagonal.
     rectangles : mapping
-        Like ``blocks``, for the (height, width) that ``find_pattern`` was asked for besides.
+        Like ``blocks``, for the (height, width) that ``find_pattern`` was asked for besides, and
+        for the blocks of a BSR matrix.
     """
 
     shape: tuple[int, int]

@@ -24,6 +24,7 @@ MASK_LIMIT = 2**26
 
 Sizes = Iterable[tuple[int, int]]
 _EDGE = max(BLOCK_SIZES)
+_COUNTED = [(s, s) for s in (1, *BLOCK_SIZES)]
 
 
 def find_pattern(x: Any, *, rectangles: Sizes = ()) -> Pattern:
@@ -35,7 +36,8 @@ def find_pattern(x: Any, *, rectangles: Sizes = ()) -> Pattern:
         Only values count that are not zero: explicit zeros and padding do not, nor duplicates
         that cancel. NaN is not zero.
     rectangles : iterable of (height, width)
-        Block sizes to be counted besides the squares of ``BLOCK_SIZES``.
+        Block sizes to be counted besides the squares of ``BLOCK_SIZES``; the blocks of a BSR
+        matrix are counted unasked.
 
     Raises
     ------
@@ -54,6 +56,8 @@ def find_pattern(x: Any, *, rectangles: Sizes = ()) -> Pattern:
     if any(min(size) < 1 for size in rectangles):
         raise UsageError(f"find_pattern: rectangles are {rectangles}: no side may be below 1")
     if isinstance(x, Matrix):
+        if x.format == "bsr" and x.block is not None and x.block not in _COUNTED:
+            rectangles = (*rectangles, x.block)
         row, col, data, shape = x.canonical().triplets()
         there = data != 0
         return _of_positions(row[there], col[there], shape, rectangles)
@@ -125,6 +129,7 @@ def _count_groups(mask: Array, shape: tuple[int, int], eights: Array) -> dict[in
 
 
 def _count_rectangles(mask: Array, r: int, c: int) -> int:
+    r, c = min(r, max(1, mask.shape[0])), min(c, max(1, mask.shape[1]))  # one block covers it all
     pad = [(0, -mask.shape[0] % r), (0, -mask.shape[1] % c)]
     padded = np.pad(mask, pad)
     blocks = padded.reshape(padded.shape[0] // r, r, padded.shape[1] // c, c)

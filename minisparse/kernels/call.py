@@ -13,8 +13,10 @@ from minisparse.formats import Matrix
 from minisparse.kernels.execute import execute, pack
 from minisparse.kernels.kernel import Kernel, Level
 from minisparse.kernels.library import PROVIDERS, choose
-from minisparse.kernels.lookup import find_level, level_of, name_level
+from minisparse.kernels.lookup import find_level, kernels_for, level_of, name_level
+from minisparse.kernels.operands import as_operand, as_plain, checked_out
 from minisparse.ops import OPS, Op
+from minisparse.ops.constraints import are_ints
 
 MOST_KNOWN = 64
 """Combinations of operand types that a prepared matrix remembers."""
@@ -24,7 +26,7 @@ class Prepared:
     """A matrix packed for one op and one kernel, to be used many times; made by :func:`prepare`.
 
     It keeps nothing between calls but what was packed, and which types of operands were found to
-    fit, so threads may share it.
+    fit, so threads may share it. It can be pickled, unless MKL holds the matrix.
 
     Attributes
     ----------
@@ -82,7 +84,7 @@ class Prepared:
         given = [as_operand(x, self.op, i + (i >= at)) for i, x in enumerate(operands)]
         signature = tuple((x.shape, x.dtype) for x in given)
         result = self._fitting.get(signature) or self._check(given, at, signature)
-        into = None if out is None else _checked_out(out, result, self.op, given)
+        into = None if out is None else checked_out(out, result, self.op, given)
         given.insert(at, self._packed)
         with np.errstate(all="ignore"):  # 0 * inf and overflow are values here, not accidents
             found = execute(self.op, self._level, given, self.attrs, into)
@@ -98,6 +100,18 @@ class Prepared:
         if all(isinstance(x, np.ndarray) for x in given) and len(self._fitting) < MOST_KNOWN:
             self._fitting[signature] = result
         return result
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what pickle keeps: of op and kernel the names."""
+        names = {"op": self.op.name, "kernel": self.kernel.name}
+        return {n: x for n, x in vars(self).items() if n != "_level"} | names
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Find op, kernel and level again."""
+        vars(self).update(state)
+        self.op = OPS[state["op"]]
+        self.kernel = {k.name: k for k in kernels_for(self.op)}[state["kernel"]]
+        self._level = level_of(self.kernel, self.level)
 
     def __repr__(self) -> str:
         """Return what it computes, and what packing took."""
@@ -144,7 +158,8 @@ def prepare(
     MissingExtraError
         If the library is not installed.
     ShapeError
-        If A is no matrix of numbers, ``columns`` is negative, or there is no such attribute.
+        If A is no matrix of numbers, ``columns`` no integer of at least 0, or there is no such
+        attribute.
 
     Examples
     --------
@@ -160,10 +175,10 @@ def prepare(
         raise UnsupportedOpError(
             f"prepare: no op '{op}' takes a packed matrix; {', '.join(known)} do"
         )
-    if columns < 0:
-        raise ShapeError(f"prepare: columns is {columns}; it cannot be negative")
+    if not are_ints((columns,), 1, 0):
+        raise ShapeError(f"prepare: columns is {columns!r}: it must be an integer of at least 0")
     if not isinstance(A, Matrix):
-        A = np.asarray(A)
+        A = as_plain(A, "prepare", "A", may_be_sparse=True)
         if A.ndim != 2 or not is_supported(A.dtype):
             raise ShapeError(f"prepare: A is {dense_type(A)}; it must be a matrix of numbers")
     kernel, name = name_level(OPS[op], _type(A).format, level, (_type(A),))
@@ -209,7 +224,7 @@ def call(
     complete = op.complete(attrs or {})
     types = [_type(x) for x in given]
     (result,) = op.infer(types, complete)
-    into = None if out is None else _checked_out(out, result, op, given)
+    into = None if out is None else checked_out(out, result, op, given)
     at = op.base.weight
     format = "dense" if at is None else types[at].format
     _, found = find_level(op, format, level, op.split(types)[0])
@@ -221,46 +236,8 @@ def call(
     return result if out is into else _copied(result, out)
 
 
-def as_operand(x: Any, op: Op, at: int) -> Any:
-    """Return an operand as a matrix or an array; a matrix only where the op takes one."""
-    if not isinstance(x, Matrix):
-        return np.asarray(x)
-    if at not in op.sparse:
-        named = " and ".join(op.operands[i].upper() for i in op.sparse)
-        may = f"only {named}" if named else "no operand"
-        raise UnsupportedOpError(
-            f"{op.name}: {may} can be sparse, but {x!r} was given beside it; write .to_dense()"
-        )
-    return x
-
-
 def _type(a: Matrix | Array) -> TensorType:
     return a.type if isinstance(a, Matrix) else dense_type(a)
-
-
-def _checked_out(
-    out: Array, result: TensorType, op: Op, given: Sequence[Matrix | Array]
-) -> Array | None:
-    """Return where a kernel may write: to ``out``, or nowhere if that holds what it reads.
-
-    An op that reads each element before it writes it may write over it.
-    """
-    if out.shape != result.shape or out.dtype != result.dtype or not out.flags.writeable:
-        raise ShapeError(
-            f"{op.name}: out is {dense_type(out)}{'' if out.flags.writeable else ' (read-only)'}: "
-            f"it must be a writeable {result}"
-        )
-    read = [y for x in given for y in (x.arrays.values() if isinstance(x, Matrix) else (x,))]
-    read = [x for x in read if not (op.elementwise and _is_same(x, out))]
-    return None if any(np.may_share_memory(out, x) for x in read) else out
-
-
-def _is_same(x: Array, y: Array) -> bool:
-    """Tell whether two arrays of one dtype are the same memory, element by element."""
-    return x is y or (
-        x.__array_interface__["data"] == y.__array_interface__["data"]
-        and (x.shape, x.strides, x.dtype) == (y.shape, y.strides, y.dtype)
-    )
 
 
 def _copied(result: Array, out: Array | None) -> Array | None:

@@ -1,7 +1,9 @@
 """Activations, cell-by-cell sums and products, and reductions as functions: ``ms.relu``."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+import numpy as np
 
 from minisparse.core.dtypes import Array
 from minisparse.kernels.call import call
@@ -152,7 +154,7 @@ def multiply(A: Any, B: Any, level: str = "vectorized", out: Array | None = None
 
 def reduce_sum(
     x: Any,
-    axes: Sequence[int] | None = None,
+    axes: Sequence[int] | int | None = None,
     keepdims: int = 1,
     level: str = "vectorized",
     out: Array | None = None,
@@ -163,8 +165,8 @@ def reduce_sum(
     ----------
     x : Matrix or array_like
         A matrix in any format; a cell stored twice gives two terms.
-    axes : sequence of int, optional
-        Which axes; all by default.
+    axes : sequence of int, or int, optional
+        Which axes, or the only one; all by default.
     keepdims : {0, 1}
         Whether axes that are reduced stay, with length 1.
     level : str
@@ -190,7 +192,7 @@ def reduce_sum(
 
 def reduce_mean(
     x: Any,
-    axes: Sequence[int] | None = None,
+    axes: Sequence[int] | int | None = None,
     keepdims: int = 1,
     level: str = "vectorized",
     out: Array | None = None,
@@ -209,7 +211,7 @@ def reduce_mean(
 
 def reduce_max(
     x: Any,
-    axes: Sequence[int] | None = None,
+    axes: Sequence[int] | int | None = None,
     keepdims: int = 1,
     level: str = "vectorized",
     out: Array | None = None,
@@ -230,7 +232,7 @@ def reduce_max(
 
 def reduce_min(
     x: Any,
-    axes: Sequence[int] | None = None,
+    axes: Sequence[int] | int | None = None,
     keepdims: int = 1,
     level: str = "vectorized",
     out: Array | None = None,
@@ -240,5 +242,8 @@ def reduce_min(
     return found
 
 
-def _how(axes: Sequence[int] | None, keepdims: int) -> dict[str, Any]:
-    return {"axes": None if axes is None else tuple(axes), "keepdims": keepdims}
+def _how(axes: Sequence[int] | int | None, keepdims: int) -> dict[str, Any]:
+    """Return the attributes; what names no axes is left for the op to refuse."""
+    if isinstance(axes, int | np.integer):
+        axes = (int(axes),)
+    return {"axes": tuple(axes) if isinstance(axes, Iterable) else axes, "keepdims": keepdims}

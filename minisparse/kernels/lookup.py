@@ -81,7 +81,7 @@ def name_level(op: Op, format: str, level: str, types: Types = ()) -> tuple[Kern
     if level not in kernel.levels:
         raise UnsupportedOpError(
             f"{op.name}: the kernel for {format} has no level '{level}'; levels: "
-            f"{', '.join(kernel.levels)}, library"
+            f"{', '.join((*kernel.levels, 'library', *PROVIDERS))}"
         )
     return kernel, level
 

@@ -55,8 +55,8 @@ _BOTH = (
     dtypes_mix("C2"),
     Constraint(
         "C3",
-        "A and B must be stored in the same format and block, or both be plain arrays: nothing "
-        "becomes dense by itself; write .to_dense()",
+        "A and B must be stored in the same format and block, or both be plain arrays: convert one "
+        "with .to(...), or make it plain with .to_dense()",
         _stored_alike,
         UnsupportedOpError,
     ),

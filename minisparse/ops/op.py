@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from minisparse.core.dtypes import Array
+from minisparse.core.dtypes import SUPPORTED, Array, is_supported
 from minisparse.core.errors import DTypeError, MinisparseError, ShapeError, UnsupportedOpError
 from minisparse.core.tensor_type import TensorType
 from minisparse.core.triplets import Triplets
@@ -68,7 +68,8 @@ def _size(given: TensorType) -> str:
 def _told(given: TensorType, error: type[MinisparseError]) -> str:
     """Return what matters of an operand to an error: its dtype, its size, or how it is stored."""
     if issubclass(error, DTypeError):
-        return str(given.dtype)
+        known = is_supported(given.dtype)
+        return str(given.dtype) + ("" if known else f" (supported are {', '.join(SUPPORTED)})")
     return f"{_size(given)} {given.layout}" if error is UnsupportedOpError else _size(given)
 
 

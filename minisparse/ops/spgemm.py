@@ -97,7 +97,8 @@ SPGEMM = Op(
         ),
         Constraint(
             "C3",
-            "A and B must be stored in the same format, and blocks of A be as wide as B's are high",
+            "A and B must be stored in the same format, and blocks of A be as wide as B's are "
+            "high: convert one with .to(...), or a plain array with from_dense",
             _fit_in_storage,
             UnsupportedOpError,
         ),

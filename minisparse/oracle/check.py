@@ -1,5 +1,6 @@
 """Check an implementation that one knows nothing about, by calling it with plain arrays."""
 
+import inspect
 import itertools
 import warnings
 from collections import Counter
@@ -45,7 +46,8 @@ def check(
     ----------
     fn : callable
         Takes plain NumPy arrays and a shape, by position, and returns a new array:
-        ``fn(indptr, indices, data, shape, b) -> c`` for ``"spmm_csr"``.
+        ``fn(indptr, indices, data, shape, b) -> c`` for ``"spmm_csr"``. Index arrays may be of
+        any integer dtype, and of two, as docs/guide_c_cuda_rust.md says.
     op : str
         Which contract ``fn`` should fulfil: ``"spmm_csr"``, ``"spmv_csr"``, ``"spmm_coo"`` …;
         :func:`calls` lists all of them.
@@ -72,7 +74,8 @@ def check(
     Raises
     ------
     UsageError
-        If there is no such op, profile or dtype, or ``examples`` is less than 1.
+        If there is no such op, profile or dtype, ``examples`` is less than 1, or ``fn`` cannot be
+        called with what the op's contract gives it.
     MissingExtraError
         If ``hypothesis_examples`` is not 0, and hypothesis is not installed.
 
@@ -94,6 +97,7 @@ def check(
         contract = of_dtypes(contract, dtypes)
     if examples < 1:
         raise UsageError(f"check: examples is {examples}; it must be at least 1")
+    _check_signature(fn, contract, seed)
     tally = _Tally(fn, contract, meaning)
     # What fn computes with NaN and infinities is judged by its results, not by its warnings.
     with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -123,6 +127,27 @@ def check(
         meaning.name,
         tally.first_failure,
     )
+
+
+def _check_signature(fn: Implementation, contract: Contract, seed: int) -> None:
+    """Raise UsageError if ``fn`` is no function, or none of a contract's arguments."""
+    wanted = f"{contract.name} is called as fn{contract.call}"
+    if not callable(fn):
+        raise UsageError(f"check: {fn!r} is not a function; {wanted}")
+    try:
+        # Not what it wraps: a wrapper may take arrays and hand on something else.
+        signature = inspect.signature(fn, follow_wrapped=False)
+    except (TypeError, ValueError):
+        return  # written in C, and tells of no signature
+    arguments = contract.arguments(next(problems(contract, seed)))
+    try:
+        signature.bind(*arguments.values())
+    except TypeError as error:
+        name = getattr(fn, "__qualname__", type(fn).__qualname__)
+        raise UsageError(
+            f"check: {name}{signature} cannot be called with {len(arguments)} arguments by "
+            f"position: {error}; {wanted}"
+        ) from error
 
 
 def problems(contract: Contract, seed: int) -> Iterator[Problem]:

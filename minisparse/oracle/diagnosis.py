@@ -51,7 +51,8 @@ def rule_id(case: Evidence, guessed: str) -> str:
             return number
     problem = case.problem
     if problem.index_dtypes != ("int32", "int32"):
-        return "S12"
+        # a matrix has no other widths; that arrays of other integers come is the contract's own
+        return "S12" if {*problem.index_dtypes} <= {"int32", "int64"} else _op(case)
     if has_duplicates(problem.a):
         return "S2"
     if not is_sorted(problem.a):
@@ -202,7 +203,8 @@ _CIRCUMSTANCES: tuple[
     (
         lambda p: p.index_dtypes != ("int32", "int32"),
         lambda p: replace(p, index_dtypes=("int32", "int32")),
-        lambda p: f"does not take index arrays of {' and '.join(p.index_dtypes)}",
+        # a longer line would be cut in a report
+        lambda p: f"does not take indices of {' and '.join(p.index_dtypes)}; any integers may come",
     ),
     (
         lambda p: not is_sorted(p.a),

@@ -7,6 +7,7 @@ keeps to the width it is given. Nothing here knows a class of minisparse.
 from minisparse.show.arrays import arrays_html, arrays_text
 from minisparse.show.color import PLAIN, Palette, palette_for, unicode_for
 from minisparse.show.diagram import graph_html, graph_text
+from minisparse.show.display import display
 from minisparse.show.html import beside, card, facts, image, paragraph, table
 from minisparse.show.lanes import lane_html, lane_shares, lane_text
 from minisparse.show.png import encode_png
@@ -30,6 +31,7 @@ __all__ = [
     "card",
     "card_text",
     "clean",
+    "display",
     "encode_png",
     "facts",
     "facts_text",

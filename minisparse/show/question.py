@@ -16,6 +16,9 @@ class Question:
         What is said to a wrong one.
     tolerance : float
         Largest accepted ratio between given and right answer, minus one; 0 demands equality.
+    number : int, optional
+        Which of a page's questions it is, said before each reply: there are several in a row where
+        a page runs as a script.
 
     Examples
     --------
@@ -28,14 +31,21 @@ class Question:
     right
     >>> print(q.check(100))
     not quite: count the stored entries, not the elements
+    >>> print(Question(12, "count the stored entries", number=3).check(12))
+    question 3: right
     """
 
     answer: float
     hint: str
     tolerance: float = 0.0
+    number: int | None = None
 
     def check(self, given: float | None) -> str:
         """Say whether an answer is right."""
+        reply = self._reply(given)
+        return reply if self.number is None else f"question {self.number}: {reply}"
+
+    def _reply(self, given: float | None) -> str:
         if given is None:
             return "not answered yet: replace None by your number"
         if not isinstance(given, Real):

@@ -131,3 +131,18 @@ def test_a_card_of_nothing_has_nothing_in_it() -> None:
 def test_impossible_caches_are_refused(sizes: tuple[int, int, int]) -> None:
     with pytest.raises(UsageError, match="must be positive"):
         Cache(*sizes)
+
+
+def test_sizes_are_said_in_the_units_of_caches() -> None:
+    sizes = {512: "512 B", 1536: "1536 B", 32 * 1024: "32 KiB", 3 * 2**20: "3 MiB", 2**30: "1 GiB"}
+    for size, text in sizes.items():
+        assert str(Cache(size)).startswith(f"cache of {text}, 64-byte lines")
+
+
+def test_mistakes_are_named() -> None:
+    with pytest.raises(UsageError, match=r"size is '32k': it must be an integer.* 32 \* 1024"):
+        Cache("32k")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"ways is 2\.5"):
+        Cache(1024, ways=2.5)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"a str is no stream of accesses: .*recording\.record"):
+        Cache(1024).replay("spmm_csr")  # type: ignore[arg-type]

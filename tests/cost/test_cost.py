@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from minisparse.api import compile
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import UsageError
 from minisparse.core.tensor_type import DENSE, Layout
@@ -112,3 +113,22 @@ def test_levels_that_no_kernel_has_fall_back_to_those_it_has() -> None:
     sized = Target(levels=("loops",)).bind(graph)
     for node in sized.nodes:
         assert candidates(sized, node, Target(levels=("loops",)))
+
+
+@pytest.mark.parametrize("block", [(2, 3), (4, 3), (3, 5), (64, 64)])
+def test_a_constant_keeps_blocks_of_any_size_among_the_candidates(block: tuple[int, int]) -> None:
+    w = pruned(np.random.default_rng(0), 24, 18, "random")
+    stored = from_dense(w, "bsr", block=block)
+    b = GraphBuilder("one")
+    x, image = b.input("x", (18, 7)), b.input("image", (1, 2, 8, 8))
+    product = b.op("spmm", b.constant("w", stored), x, name="p")
+    conv = b.op("conv", image, b.constant("filters", stored), name="c", kernel_shape=(3, 3))
+    graph = b.build({"y": product, "z": conv})
+    recognized, _ = run_passes(graph, Target(), {"r": PASSES["recognize_sparsity"]})
+    for name in ("p", "c"):
+        found = candidates(recognized, recognized.node(name), Target())
+        (own,) = (c for c in found if c.layout == Layout("bsr", block))
+        assert own.weight_bytes == stored.nbytes
+    p = recognized.patterns["w"]
+    assert as_stored(from_dense(w, "csr").type, p, stored.type.layout) == stored.type
+    compile(graph)

@@ -89,6 +89,18 @@ def test_rows_and_slots(inside: KernelSession) -> None:
     assert slots == [{"m": 0, "p": 0}, {"m": 0, "p": 1}, {"m": 2, "p": 2}]
 
 
+def test_rows_and_slots_of_blocks() -> None:
+    blocks = ms.from_dense(np.ones((4, 4)), "bsr", block=(2, 2))
+    inside = spmm("spmm_bsr", blocks, np.ones((4, 1)))
+    slot = inside.next_slot()
+    assert slot is not None
+    assert slot.meaning == "p = slot 0: a stored block of A"
+    rows = []
+    while (moment := inside.next_row()) is not None:
+        rows.append((moment.letters["p"], moment.letters["m"], moment.letters["k"]))
+    assert rows[:4] == [(0, 0, 0), (0, 1, 0), (1, 0, 2), (1, 1, 2)]
+
+
 def test_back_goes_through_the_same_moments(inside: KernelSession) -> None:
     forth = []
     while (moment := inside.step()) is not None:
@@ -298,7 +310,7 @@ def test_into_runs_on_the_nodes_own_operands(session: Session) -> None:
 
 def test_into_before_the_operands_are_known(session: Session) -> None:
     step = [s for s in session.plan.steps if s.node.op.base.name == "spmm"][-1]
-    with pytest.raises(UsageError, match=r"not computed yet: go to node 'layer2' first"):
+    with pytest.raises(UsageError, match="go there first: break layer2, then c; in Python "):
         session.into(step.node.name)
 
 

@@ -10,6 +10,7 @@ import minisparse as ms
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import UsageError
 from minisparse.debugger import step_through
+from minisparse.passes import PASSES
 from minisparse.runtime import Executable
 from tests.networks import convolutional, feeds_for
 
@@ -128,6 +129,7 @@ def test_quitting_inside_of_a_kernel_leaves_altogether(plan: Executable) -> None
         ("into layer2", "error: node 'layer2'"),
         ("into m=x", "error: 'm=x' gives m no whole number"),
         ("diff", "error: diff wants the name of a value"),
+        ("c layer2", "error: c takes nothing after it, and was given 'layer2'"),
     ],
 )
 def test_a_mistake_is_told_and_the_session_goes_on(
@@ -146,12 +148,43 @@ def test_a_mistake_is_told_and_the_session_goes_on(
         ("until m=999", "error: "),
         ("element x", "error: element wants"),
         ("v nope", "error: no local 'nope' here"),
+        ("row 3", "error: row takes nothing after it"),
+        ("up 1", "error: up takes nothing after it"),
+        ("u 1", "error: until wants letters"),
     ],
 )
 def test_a_mistake_inside_of_a_kernel(plan: Executable, command: str, answer: str) -> None:
     text = transcript(plan, f"break spmm\nc\ninto\n{command}\ns\nup\n")
     assert after(text, command).startswith(answer)
     assert "assign" in after(text, "s")
+
+
+def test_u_with_letters_is_until(plan: Executable) -> None:
+    text = transcript(plan, "break spmm\nc\ninto\nu m=7 n=1\nup\n")
+    assert "m=7" in after(text, "u m=7 n=1")
+    assert text.count(" loops) ") == 2
+
+
+def test_help_for_one_command(plan: Executable) -> None:
+    text = transcript(plan, "h diff\nh\n")
+    assert after(text, "h diff").split()[:2] == ["diff", "NAME"]
+    assert len(after(text, "h diff").split("\n")) < len(after(text, "h").split("\n"))
+
+
+def test_a_zero_of_a_sparse_matrix_is_stored_or_not() -> None:
+    b = ms.GraphBuilder("stored")
+    a = ms.CSR(np.array([0.0, 1.0, 2.0, 5.0]), [0, 1, 1, 2], [0, 4], (1, 4))
+    y = b.op("spmm", b.constant("a", a), b.input("x", (4, 1)))
+    plan = ms.compile(b.build({"y": y}), skip=tuple(PASSES))
+    commands = "".join(f"v a 0 {k}\n" for k in range(4))
+    text = transcript_of(plan, commands, {"x": np.ones((4, 1), "float32")})
+    told = [after(text, f"v a 0 {k}") for k in range(4)]
+    assert told == [
+        "a[0, 0] = 0.  a stored zero",
+        "a[0, 1] = 3.  stored 2 times, summed",
+        "a[0, 2] = 5.",
+        "a[0, 3] = 0.  not stored",
+    ]
 
 
 def test_breakpoints_from_the_command_line(plan: Executable) -> None:

@@ -47,7 +47,7 @@ def assert_is_pattern_of(p: Pattern, x: Array) -> None:
     assert p.nonzero_cols == len(set(col.tolist()))
     assert p.blocks == {s: brute_blocks(x, s, s) for s in (2, 4, 8, 16, 32)}
     assert p.groups == {m: brute_groups(x, m) for m in (2, 4, 8, 16)}
-    assert p.rectangles == {rc: brute_blocks(x, *rc) for rc in RECTANGLES}
+    assert p.rectangles == {rc: brute_blocks(x, *rc) for rc in (*RECTANGLES, *p.rectangles)}
     assert p.bandwidth == max(
         (abs(int(r) - int(c)) for r, c in zip(row, col, strict=True)), default=0
     )
@@ -77,6 +77,21 @@ def test_three_ways_against_brute_force(x: Array) -> None:
     assert_is_pattern_of(find_pattern(A, rectangles=RECTANGLES), x)
     row, col, _, shape = A.triplets()
     assert_is_pattern_of(recognition._of_coordinates(row, col, shape, RECTANGLES), x)
+
+
+@pytest.mark.parametrize("block", [(2, 3), (4, 3), (3, 3), (64, 64), (4, 4), (1, 1)])
+def test_blocks_of_bsr_are_counted_unasked(block: tuple[int, int]) -> None:
+    x = np.zeros((9, 12), "float32")
+    x[:4, 3:8] = 1
+    A = from_dense(x, "bsr", block=block)
+    p = find_pattern(A)
+    assert p.count_blocks(*block) == brute_blocks(x, *block)
+    assert stored_bytes(p, A.type.layout, 4) == A.nbytes
+
+
+def test_blocks_larger_than_the_matrix_take_no_memory() -> None:
+    A = BSR(np.zeros((0, 2**20, 2**20)), [], [0, 0], (3, 5))
+    assert find_pattern(A).count_blocks(2**20, 2**20) == 0
 
 
 def test_only_nonzero_values_count() -> None:

@@ -12,13 +12,19 @@ import numpy as np
 import pytest
 
 import minisparse as ms
-from minisparse.core.errors import InternalError, MissingExtraError, UnsupportedOpError
+from minisparse.core.errors import (
+    FormatError,
+    InternalError,
+    MissingExtraError,
+    UnsupportedOpError,
+)
 from minisparse.formats import from_triplets
 from minisparse.kernels import PROVIDERS, pack
 from minisparse.kernels.library import Offer, choose
 from minisparse.ops import SPMM
 from minisparse.oracle import exact, judge
 from tests.kernels.lent import (
+    EVERY,
     computed,
     needed,
     second,
@@ -186,3 +192,15 @@ def test_more_entries_than_32_bits_count_are_refused(name: str) -> None:
     a = stored(some_triplets(), "csr")
     many = replace(a.type, stored=1 << 31)
     assert "32-bit" in PROVIDERS[name].why_not("spmm", "csr", [many, many])
+
+
+@pytest.mark.parametrize(("name", "op", "format"), EVERY)
+def test_indices_that_were_written_into_are_not_followed(name: str, op: str, format: str) -> None:
+    sound = stored(some_triplets(), format)
+    arrays = {n: x.copy() for n, x in sound.arrays.items()}
+    made: Any = type(sound)
+    a = made(*arrays.values(), sound.shape)
+    (wrong,) = {"col", "indices"} & set(arrays)
+    arrays[wrong][5] = 10**6
+    with pytest.raises(FormatError, match=rf"{wrong}\[5\] is 1000000"):
+        pack(PROVIDERS[name].offers[op, format].level, a)  # installed or not

@@ -11,7 +11,7 @@ import minisparse as ms
 from minisparse.core import index
 from minisparse.core.errors import DTypeError, ShapeError, UnsupportedOpError
 from minisparse.core.triplets import Triplets
-from minisparse.formats import CSR, Matrix, from_triplets
+from minisparse.formats import COO, CSR, Matrix, from_triplets
 from minisparse.kernels import KERNELS, spgemm_bound
 from minisparse.kernels.functions import spgemm
 from minisparse.kernels.spgemm import adding, growing, lines, panels, rows
@@ -214,3 +214,36 @@ def test_truth_of_cells_that_are_not_stored_is_zero() -> None:
     assert isinstance(truth, Truth)
     np.testing.assert_array_equal(truth.hi, [[np.inf, 0], [0, 0]])
     np.testing.assert_array_equal(truth.bound[1], [0, 0])
+
+
+# -- many lines, nearly all empty ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("columns", [2**40, 6])
+@pytest.mark.parametrize("rows", [2**40, 6])
+def test_coo_of_more_lines_than_memory_has_room_for(rows: int, columns: int) -> None:
+    rng = np.random.default_rng(17)
+    a, b = (random_triplets(rng, (6, 6), 0.5) for _ in range(2))
+    small = spgemm(from_triplets(a, "coo"), from_triplets(b, "coo"))
+    row_step, inner_step, col_step = (max(1, d // 8) for d in (rows, 2**40, columns))
+    c = spgemm(
+        COO(a.data, a.row * row_step, a.col * inner_step, (rows, 2**40)),
+        COO(b.data, b.row * inner_step, b.col * col_step, (2**40, columns)),
+    )
+    c.check()
+    assert c.shape == (rows, columns)
+    assert c.type.index_dtype == index.index_dtype(c.shape, c.nnz)
+    for found, wanted in zip(
+        c.triplets()[:3],
+        (small.row.astype(np.int64) * row_step, small.col.astype(np.int64) * col_step, small.data),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("row", [[5, 5, 2**39], [5, 2**39, 5]])
+def test_softmax_of_more_rows_than_memory_has_room_for(row: list[int]) -> None:
+    col, x = [0, 2**30, 7], np.array([1.0, 2.0, 3.0])
+    few = COO(x, [min(r, 6) for r in row], [0, 1, 2], (7, 3))
+    found = ms.softmax(COO(x, row, col, (2**40, 2**40)))
+    np.testing.assert_array_equal(found.data, ms.softmax(few).data)

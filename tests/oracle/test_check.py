@@ -1,5 +1,6 @@
 """``ms.oracle.check``: finds every wrong kernel, and raises no alarm at right ones."""
 
+import functools
 import re
 from collections.abc import Callable
 from typing import Any
@@ -222,6 +223,44 @@ def test_what_cannot_be_asked_for_is_said() -> None:
         check(loops, "spmm_csr", profile="fast")
     with pytest.raises(UsageError, match="examples is 0; it must be at least 1"):
         check(loops, "spmm_csr", examples=0)
+
+
+def no_shape(indptr: Any, indices: Any, data: Any, b: Any) -> Any:
+    raise AssertionError("is not called")
+
+
+@pytest.mark.parametrize(
+    ("fn", "words"),
+    [
+        (3, "3 is not a function"),
+        (no_shape, r"no_shape\(.*\) .*cannot be called with 5 arguments by position: too many"),
+        (lambda *a, b: b, "missing a required"),
+        (np.add, "cannot be called with 5 arguments"),
+    ],
+)
+def test_what_cannot_be_called_is_refused_at_once(fn: Any, words: str) -> None:
+    with pytest.raises(UsageError, match=words) as refused:
+        check(fn, "spmm_csr")
+    assert "spmm_csr is called as fn(indptr, indices, data, shape, b) -> c" in str(refused.value)
+
+
+def test_a_wrapper_is_asked_for_its_own_signature() -> None:
+    @functools.wraps(no_shape)
+    def wrapper(*arguments: Any) -> Any:
+        return loops(*arguments)
+
+    assert check(wrapper, "spmm_csr", examples=5).passed
+
+
+def test_a_callable_without_a_signature_is_called() -> None:
+    class Silent:
+        __signature__ = "none to speak of"  # `inspect.signature` raises TypeError
+
+        def __call__(self, *arguments: Any) -> Any:
+            return loops(*arguments)
+
+    assert check(Silent(), "spmm_csr", examples=5).passed
+    assert not check(dict, "spmm_csr", examples=5).passed  # a builtin: ValueError
 
 
 def test_a_report_reads_well() -> None:

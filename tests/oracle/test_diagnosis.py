@@ -7,6 +7,7 @@ import pytest
 
 from minisparse.oracle import check
 from tests.oracle.mutants.score import report_of
+from tests.oracle.right_kernels import loops
 
 SAYS = {
     "reduceat_after_empty_rows": ("spmm", "a reduceat-style error"),
@@ -66,6 +67,24 @@ def test_the_kind_of_bug_is_guessed(name: str) -> None:
 @pytest.mark.parametrize("name", SILENT)
 def test_no_guess_without_evidence(name: str) -> None:
     assert report_of(name).failures[0].guess == ""
+
+
+@pytest.mark.parametrize(
+    ("refused", "rule_id"), [(("int64", "int64"), "S12"), (("int16", "uint8"), "spmm")]
+)
+def test_widths_of_a_matrix_are_a_rule_and_other_integers_are_the_calls(
+    refused: tuple[str, str], rule_id: str
+) -> None:
+    def spmm(indptr: Any, indices: Any, data: Any, shape: Any, b: Any) -> Any:
+        if (indptr.dtype, indices.dtype) == refused:
+            raise TypeError("not supported")
+        return loops(indptr, indices, data, shape, b)
+
+    report = check(spmm, "spmm_csr", examples=200)
+    (found,) = report.failures
+    assert found.rule_id == rule_id
+    told = f"does not take indices of {' and '.join(refused)}; any integers may come"
+    assert any(line.endswith(f"probably: {told}") for line in str(report).splitlines())
 
 
 def test_a_choice_that_another_profile_allows_is_named() -> None:

@@ -8,6 +8,8 @@ computed one after another, and so which parts of the other operand are near whe
 import numpy as np
 
 from minisparse.core.dtypes import Array
+from minisparse.core.errors import UsageError
+from minisparse.core.triplets import Triplets
 from minisparse.formats.base import Matrix
 from minisparse.formats.compressed import pointers
 from minisparse.formats.ordering import stable_order
@@ -38,7 +40,7 @@ def by_length(A: Matrix) -> Array:
     >>> by_length(from_dense([[0, 0, 1], [1, 1, 1], [0, 1, 1]], "csr"))
     array([1, 2, 0])
     """
-    lengths = np.bincount(A.triplets().row, minlength=A.shape[0])
+    lengths = np.bincount(_entries(A, "by_length").row, minlength=A.shape[0])
     return np.argsort(-lengths, kind="stable")
 
 
@@ -69,7 +71,7 @@ def by_similarity(A: Matrix, seed: int = 0) -> Array:
     >>> sorted(order[:2].tolist()), sorted(order[2:].tolist())
     ([0, 2], [1, 3])
     """
-    row, col, _, (m, k) = A.triplets()
+    row, col, _, (m, k) = _entries(A, "by_similarity")
     order = stable_order(row, m)
     row, col = row[order], col[order]
     indptr = pointers(np.bincount(row, minlength=m))
@@ -114,12 +116,22 @@ def reverse_cuthill_mckee(A: Matrix) -> tuple[Array, Array]:
            [0, 1, 1, 1],
            [0, 0, 1, 1]])
     """
-    row, col, _, (m, k) = A.triplets()
+    row, col, _, (m, k) = _entries(A, "reverse_cuthill_mckee")
     if m == k:
         order = _search_all(row, col, m)
         return order, order
     order = _search_all(row, m + col.astype(np.int64), m + k)
     return order[order < m], order[order >= m] - m
+
+
+def _entries(A: Matrix, where: str) -> Triplets:
+    """Return the stored entries of what must be a matrix of ours."""
+    if not isinstance(A, Matrix):
+        ours = "from_scipy(A)" if hasattr(A, "tocoo") else "from_dense(A, 'csr')"
+        raise UsageError(
+            f"{where}: A is of type {type(A).__name__}: it must be a Matrix: write ms.{ours}"
+        )
+    return A.triplets()
 
 
 def _search_all(start: Array, end: Array, vertices: int) -> Array:

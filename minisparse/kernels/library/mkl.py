@@ -20,7 +20,12 @@ from typing import Any
 import numpy as np
 
 from minisparse.core.dtypes import Array
-from minisparse.core.errors import InternalError, MissingExtraError, UnsupportedOpError
+from minisparse.core.errors import (
+    InternalError,
+    MissingExtraError,
+    UnsupportedOpError,
+    UsageError,
+)
 from minisparse.formats import Matrix
 from minisparse.kernels.kernel import Level
 from minisparse.kernels.library.provider import (
@@ -65,6 +70,10 @@ class _Handle:
     def __init__(self, format: str) -> None:
         self.value = ctypes.c_void_p()
         self.format = format
+
+    def __reduce__(self) -> str:
+        """Refuse: an address means nothing in another process, and two owners would free it."""
+        raise UsageError("what MKL holds cannot be pickled or copied: call ms.prepare again there")
 
 
 _NUMBERS: dict[str, Any] = {
@@ -124,6 +133,7 @@ def _pointer(x: Array, skip: int = 0) -> ctypes.c_void_p:
 
 def _prepare(a: Matrix, columns: int = 256) -> Held:
     """Make a handle around the matrix's memory; indices are copied if they are not int32."""
+    a.check()
     data = np.ascontiguousarray(a.arrays["data"])
     names = ("row", "col") if a.format == "coo" else ("indptr", "indices")
     arrays = (data, *int32_parts(a, *names))

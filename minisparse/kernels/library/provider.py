@@ -23,7 +23,9 @@ class Offer:
     Attributes
     ----------
     level : Level
-        With the contract of our own levels.
+        With the contract of our own levels. Its ``prepare`` begins with ``a.check()``: a matrix
+        may lie in memory that its maker has written into since, and foreign code follows indices
+        wherever they lead.
     refuses : callable
         ``refuses(types) -> str``: why operands of these types cannot be taken; ``""`` where they
         can. What a library would compute wrongly is refused here, before anything is computed.

@@ -19,6 +19,7 @@ from minisparse.ops.op import Types
 
 def _prepare(a: Matrix, columns: int = 256) -> Held:
     """Make SciPy's array of the same format around the same memory."""
+    a.check()
     sparse = require("scipy.sparse", "peers", "the level 'scipy'")
     make = getattr(sparse, f"{a.format}_array")
     if a.format == "coo":

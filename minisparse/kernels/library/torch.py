@@ -54,6 +54,7 @@ def _tensor(x: Array) -> Any:
 
 def _prepare(a: Matrix, columns: int = 256) -> Held:
     """Make PyTorch's tensor of the same format; of indices only int64 ones are copied."""
+    a.check()
     torch = _torch()
     data = a.arrays["data"]
     if a.format == "coo":

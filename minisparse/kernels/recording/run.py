@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minisparse.core.dtypes import DType
-from minisparse.core.errors import UnsupportedOpError
+from minisparse.core.errors import UnsupportedOpError, UsageError
 from minisparse.formats import Matrix
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Kernel
@@ -94,6 +94,8 @@ def record_run(
 
     Raises
     ------
+    UsageError
+        If the operands are not those of the kernel's op, together in a tuple.
     UnsupportedOpError
         If the kernel has no loops.
 
@@ -101,6 +103,7 @@ def record_run(
     -----
     A million accesses take two or three seconds and 100 MB.
     """
+    _check_arguments(kernel, operands)
     if "loops" not in kernel.levels:
         raise UnsupportedOpError(f"{kernel.name}: there are no loops to record")
     tally = Tally()
@@ -113,6 +116,23 @@ def record_run(
         result = run(*recorded, **kernel.op.complete(attrs or {}))
     returned = _name_result(result)
     return Recording(bare(result), tally.counts(returned), tally.stream())
+
+
+def _check_arguments(kernel: Any, operands: Any) -> None:
+    """Refuse what is easily given instead of a kernel and a tuple of operands."""
+    if not isinstance(kernel, Kernel):
+        raise UsageError(
+            f"recording: {kernel!r} is no kernel: take one from minisparse.kernels.KERNELS"
+        )
+    names = ", ".join(kernel.op.operands)
+    if not isinstance(operands, list | tuple):
+        raise UsageError(
+            f"recording {kernel.name}: operands is a {type(operands).__name__}: all operands go "
+            f"into one tuple: record(kernel, ({names}))"
+        )
+    least = sum(not name.endswith("?") for name in kernel.op.operands)
+    if not least <= len(operands) <= len(kernel.op.operands):
+        raise UsageError(f"recording {kernel.name}: {len(operands)} operands given, not {names}")
 
 
 def _name_result(result: Any) -> int:

@@ -14,6 +14,9 @@ from minisparse.kernels.kernel import Kernel, Level, Work
 from minisparse.kernels.softmax.runs import passes, softmax_by_row, softmax_of_runs
 from minisparse.ops import SOFTMAX, Attrs
 
+MANY_ROWS = 1 << 24
+"""Rows up to which every one, empty or not, has its place in scratch memory: 128 MB of float64."""
+
 
 def bytes_moved(a: TensorType) -> int:
     """Count row numbers and values three times, and the new values once."""
@@ -54,10 +57,14 @@ def counts(a: COO) -> Counts:
 
 def vectorized(a: COO) -> Matrix:
     """Compute a block of rows after another if they lie so, else pass over all, three times."""
+    row, rows = a.row, a.shape[0]
+    if rows > max(MANY_ROWS, a.nnz):  # nearly all are empty: the others are numbered anew
+        used, row = np.unique(row, return_inverse=True)
+        rows = len(used)
     if a.has_sorted_indices:
-        starts = np.searchsorted(a.row, np.arange(a.shape[0] + 1))
+        starts = np.searchsorted(row, np.arange(rows + 1))
         return a.with_data(softmax_of_runs(a.data, starts))
-    return a.with_data(softmax_by_row(a.data, a.row, a.shape[0]))
+    return a.with_data(softmax_by_row(a.data, row, rows))
 
 
 def work(pattern: Pattern, types: tuple[TensorType, ...], attrs: Attrs | None = None) -> Work:

@@ -12,6 +12,7 @@ memory for as many entries. CSR has that work behind it: convert what is multipl
 import numpy as np
 
 from minisparse.core.dtypes import accumulator
+from minisparse.core.index import index_dtype
 from minisparse.core.tensor_type import TensorType
 from minisparse.formats import COO, Pattern
 from minisparse.formats.compressed import expand, group
@@ -20,6 +21,9 @@ from minisparse.kernels.kernel import Kernel, Level, Work
 from minisparse.kernels.spgemm.expected import expected_bytes, expected_work
 from minisparse.kernels.spgemm.rows import multiply
 from minisparse.ops import SPGEMM, Attrs
+
+MANY_LINES = 1 << 24
+"""Rows or columns of A up to which pointers are kept for all of them: 128 MB of int64."""
 
 
 def bytes_moved(a: TensorType, b: TensorType) -> int:
@@ -76,11 +80,30 @@ def counts(a: COO, b: COO) -> Counts:
 
 def vectorized(a: COO, b: COO) -> COO:
     """Group the entries of A and of B by row, and multiply as CSR does."""
+    if max(a.shape) > max(MANY_LINES, a.nnz + b.nnz):
+        return _by_lines_in_use(a, b)
     rows, columns = a.shape[0], b.shape[1]
     left = group(a.row, a.col, a.data, rows)
     right = group(b.row, b.col, b.data, b.shape[0])
     data, col, indptr = multiply(left, right, columns)
     return COO._trusted((rows, columns), data=data, row=expand(indptr), col=col)
+
+
+def _by_lines_in_use(a: COO, b: COO) -> COO:
+    """Multiply with A's rows and columns numbered anew: most are empty, and pointers cost memory.
+
+    A column of A where B's row is empty meets nothing, and is left out.
+    """
+    met = np.isin(a.col, b.row)
+    in_use, row = np.unique(a.row[met], return_inverse=True)
+    shared, number = np.unique(b.row, return_inverse=True)
+    col = np.searchsorted(shared, a.col[met])
+    left = COO(a.data[met], row, col, (len(in_use), len(shared)))
+    c = vectorized(left, COO(b.data, number, b.col, (len(shared), b.shape[1])))
+    shape = a.shape[0], b.shape[1]
+    width = index_dtype(shape, c.nnz)
+    row, col = in_use[c.row].astype(width, copy=False), c.col.astype(width, copy=False)
+    return COO._trusted(shape, data=c.data, row=row, col=col)
 
 
 def work(pattern: Pattern, types: tuple[TensorType, ...], attrs: Attrs | None = None) -> Work:

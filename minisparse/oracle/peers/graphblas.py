@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from minisparse.core.extras import require
+from minisparse.oracle.outcomes import Unsupported
 from minisparse.oracle.peers.peer import Peer, alike, index_arrays, only
 
 _DTYPES = "int8 uint8 int16 int32 int64 float32 float64 complex64 complex128"
@@ -61,6 +62,21 @@ def spgemm_csr(ap: Any, ai: Any, ax: Any, a_shape: Any, bp: Any, bi: Any, bx: An
     return _graphblas().semiring.plus_times(a @ b).new().to_csr()
 
 
+def sddmm_csr(indptr: Any, indices: Any, data: Any, shape: Any, x: Any, y: Any) -> Any:
+    """Multiply under the structure of a mask, and by its values; their order is GraphBLAS's."""
+    alike(data, x, y)
+    a = _compressed("csr", indptr, indices, data, shape)
+    from_dense, semiring = _graphblas().Matrix.from_dense, _graphblas().semiring
+    factors = from_dense(np.ascontiguousarray(x)), from_dense(np.ascontiguousarray(y))
+    dots = semiring.plus_times(factors[0] @ factors[1]).new(mask=a.S)
+    p, i, values = a.ewise_mult(dots, _graphblas().binary.times).new().to_csr()
+    if not (np.array_equal(p, indptr) and np.array_equal(i, indices)):
+        raise Unsupported(
+            "the order of unsorted entries is lost, and cells without a term are left out"
+        )
+    return values
+
+
 def coo_to_csr(row: Any, col: Any, data: Any, shape: Any) -> Any:
     """Convert by ``from_coo`` with plus, and ``to_csr``."""
     return _coo(row, col, data, shape).to_csr()
@@ -95,6 +111,7 @@ GRAPHBLAS = Peer(
         "spmm_csc": _product("csc"),
         "spmm_coo": spmm_coo,
         "spgemm_csr": spgemm_csr,
+        "sddmm_csr": sddmm_csr,
         "coo_to_csr": coo_to_csr,
         "csr_to_csc": csr_to_csc,
         "csr_to_coo": csr_to_coo,

@@ -58,6 +58,32 @@ def csr_to_coo(indptr: Any, indices: Any, data: Any, shape: Any) -> Any:
     return row, col, _array(a.data)
 
 
+def _compressed_parts(a: Any) -> Any:
+    """Return CSR's arrays of a BCOO matrix, by ``sum_duplicates`` and ``BCSR.from_bcoo``."""
+    a = _sparse().BCSR.from_bcoo(a.sum_duplicates())
+    return _array(a.indptr), _array(a.indices), _array(a.data)
+
+
+def coo_to_csr(row: Any, col: Any, data: Any, shape: Any) -> Any:
+    """Convert by ``sum_duplicates`` and ``BCSR.from_bcoo``."""
+    return _compressed_parts(_bcoo(row, col, data, shape))
+
+
+def spgemm_csr(ap: Any, ai: Any, ax: Any, a_shape: Any, bp: Any, bi: Any, bx: Any, b_shape: Any) -> Any:  # fmt: skip  # noqa: E501
+    """Multiply two BCOO matrices by ``@``."""
+    a, b = _bcsr(ap, ai, ax, a_shape).to_bcoo(), _bcsr(bp, bi, bx, b_shape).to_bcoo()
+    return _compressed_parts(a @ b)
+
+
+def sddmm_csr(indptr: Any, indices: Any, data: Any, shape: Any, x: Any, y: Any) -> Any:
+    """Sample the product by ``bcoo_dot_general_sampled``, and multiply by the stored values."""
+    put, where = _jax().numpy.array, _bcsr(indptr, indices, data, shape).to_bcoo().indices
+    dots = _sparse().bcoo_dot_general_sampled(
+        put(x), put(y), where, dimension_numbers=(((1,), (0,)), ((), ()))
+    )
+    return _array(put(data) * dots)
+
+
 JAX = Peer(
     "jax",
     "jax",
@@ -68,6 +94,9 @@ JAX = Peer(
         "spmv_csr": spmm_csr,
         "spmm_csr": spmm_csr,
         "spmm_coo": spmm_coo,
+        "spgemm_csr": spgemm_csr,
+        "sddmm_csr": sddmm_csr,
+        "coo_to_csr": coo_to_csr,
         "dense_to_csr": dense_to_csr,
         "csr_to_coo": csr_to_coo,
     },

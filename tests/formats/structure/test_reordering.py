@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from minisparse.core.dtypes import Array
+from minisparse.core.errors import UsageError
 from minisparse.formats import (
     COO,
     Matrix,
@@ -175,3 +176,12 @@ def test_the_search_begins_far_away() -> None:
     x[0, 20] = True
     rows, _ = reverse_cuthill_mckee(from_dense(x | x.T, "csr"))
     assert {int(rows[0]), int(rows[-1])} == {1, 40}
+
+
+@pytest.mark.parametrize("order", [by_length, by_similarity, reverse_cuthill_mckee])
+def test_what_is_no_matrix_is_refused(order: Any) -> None:
+    with pytest.raises(UsageError, match=f"{order.__name__}: A is of type ndarray: .*from_dense"):
+        order(np.eye(3))
+    sparse = pytest.importorskip("scipy.sparse", reason="SciPy is not installed")
+    with pytest.raises(UsageError, match=r"A is of type csr_array: .*write ms\.from_scipy\(A\)"):
+        order(sparse.csr_array(np.eye(3)))

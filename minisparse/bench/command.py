@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from minisparse.bench.kernels_report import Results
     from minisparse.bench.suite import Suite
 
-_ALL = "all"
+_ALL, _DEFAULT = "all", "dnn"
 
 
 def add_benches(parser: argparse.ArgumentParser) -> None:
@@ -28,10 +28,10 @@ def add_benches(parser: argparse.ArgumentParser) -> None:
         "kernels", help="kernels beside NumPy dense, SciPy, PyTorch and MKL"
     )
     kernels.add_argument(
-        "--suite", default="dnn", metavar="NAME",
-        help="dnn, spmv, spgemm, sddmm, conv, or all (default: dnn)",
+        "--suite", metavar="NAME",
+        help="dnn, spmv, spgemm, sddmm, conv, or all (default: dnn, or what times --op)",
     )  # fmt: skip
-    kernels.add_argument("--op", metavar="OP", help="only suites that time this op")
+    kernels.add_argument("--op", metavar="OP", help="the suites that time this op")
     kernels.add_argument(
         "--density", type=float, action="append", default=[], metavar="D", help="only this; again"
     )
@@ -86,14 +86,13 @@ def _kernels(options: argparse.Namespace) -> int:
     from minisparse.bench.suites import SUITES
 
     offered = {name: suite for name, suite in SUITES.items() if suite.op != "model"}
-    if options.suite not in (*offered, _ALL):
-        raise UsageError(
-            f"there is no suite '{options.suite}'; suites: {', '.join(offered)}, {_ALL}"
-        )
-    names = list(offered) if options.suite == _ALL else [options.suite]
-    chosen = [offered[name] for name in names if options.op in (None, offered[name].op)]
+    asked = options.suite or (_DEFAULT if options.op is None else _ALL)
+    if asked not in (*offered, _ALL):
+        raise UsageError(f"--suite {asked}: suites: {', '.join(offered)}, {_ALL}")
+    suites = [suite for name, suite in offered.items() if asked in (name, _ALL)]
+    chosen = [suite for suite in suites if options.op in (None, suite.op)]
     if not chosen:
-        told = ", ".join(f"{name} times {offered[name].op}" for name in names)
+        told = ", ".join(f"{suite.name} times {suite.op}" for suite in suites)
         raise UsageError(f"--op {options.op}: {told}")
     return _run(options, chosen)
 
@@ -106,7 +105,7 @@ def _models(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace, suites: "Sequence[Suite]") -> int:
     """Run suites one after another, each told as soon as it is done; 1 if we were ever wrong."""
-    from minisparse.bench.kernels import run_suite, tell_on_screen
+    from minisparse.bench.kernels import check_wanted, run_suite, tell_on_screen
     from minisparse.bench.kernels_json import FORMAT, as_json
     from minisparse.bench.kernels_report import machine_text, results_text
     from minisparse.bench.machine import describe_machine
@@ -117,7 +116,11 @@ def _run(options: argparse.Namespace, suites: "Sequence[Suite]") -> int:
     if plot is not None:
         _check_folder("--plot", plot)
         check_plot(plot)
-    machine = {**describe_machine(("torch", "mkl")), "threads": str(wanted.threads)}
+    for suite in suites:
+        check_wanted(suite, wanted)
+    machine = {
+        **describe_machine(("torch",)), "mkl": _mkl_version(), "threads": str(wanted.threads)
+    }  # fmt: skip
     found: list[Results] = []
     for suite in suites:
         found.append(run_suite(suite, wanted, tell_on_screen))
@@ -135,6 +138,14 @@ def _run(options: argparse.Namespace, suites: "Sequence[Suite]") -> int:
         name for r in found for f in r.figures for name in f.faults if name == r.suite.ours.name
     ]
     return 1 if ours else 0
+
+
+def _mkl_version() -> str:
+    """Return what is to be said of MKL, which need not have been installed by pip."""
+    from minisparse.kernels import PROVIDERS
+
+    mkl = PROVIDERS["mkl"]
+    return (mkl.version or "of unknown version") if mkl.is_installed else "not installed"
 
 
 def _wanted(options: argparse.Namespace, suites: int) -> "Wanted":

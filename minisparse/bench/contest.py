@@ -19,9 +19,8 @@ import numpy as np
 
 from minisparse.bench.process import Lost, Rival
 from minisparse.bench.sampling import predict
-from minisparse.bench.suite import Cell, Contender, Operands, Suite
+from minisparse.bench.suite import Cell, Contender, Need, Operands, Suite
 from minisparse.bench.worker import Loaded
-from minisparse.core.extras import is_installed
 from minisparse.runtime import Timing
 
 LEAST_ROUNDS, MOST_ROUNDS = 3, 15
@@ -80,10 +79,17 @@ class Figure:
 
 
 def missing(contenders: Iterable[Contender]) -> dict[str, str]:
-    """Return which contenders cannot take part here, and how to get them."""
-    return {
-        c.name: c.install for c in contenders if not all(is_installed(name) for name in c.needs)
-    }
+    """Return which contenders cannot take part here: what they lack, and what installs that."""
+    lacking = {c.name: [need for need in c.needs if need.is_missing] for c in contenders}
+    return {name: _lack(needs) for name, needs in lacking.items() if needs}
+
+
+def _lack(needs: Sequence[Need]) -> str:
+    """Say what is not installed, with a command that installs this and nothing else."""
+    packages = dict.fromkeys(f'"{n.package}"' if "[" in n.package else n.package for n in needs)
+    verb = "is" if len(needs) == 1 else "are"
+    names = " and ".join(need.name for need in needs)
+    return f"{names} {verb} not installed: pip install {' '.join(packages)}"
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from minisparse.bench.kernels_report import Results, cell_text
 from minisparse.bench.process import environment
 from minisparse.bench.sampling import draw
 from minisparse.bench.suite import Cell, Contender, Suite
-from minisparse.core.errors import UsageError
+from minisparse.core.errors import MissingExtraError, UsageError
 
 FULL, QUICK = 600.0, 60.0
 """Seconds that a run takes unless told otherwise."""
@@ -71,14 +71,15 @@ def run_suite(
     ------
     UsageError
         If nothing of the suite is wanted, or nothing fits into the time.
+    MissingExtraError
+        If a peer that was named is not installed.
     """
     begin = time.monotonic()
+    check_wanted(suite, wanted)
     asked = _asked(suite, wanted.peers)
     lacking = missing(asked)
     there = [c for c in asked if c.name not in lacking]
     cells = [cell for cell in suite.cells() if wanted.wants(cell)]
-    if not cells:
-        raise UsageError(f"suite {suite.name} has no such cells; {_values(suite)}")
     seconds = wanted.seconds * _RESERVE
     sample = draw(suite, cells, [c.name for c in there], seconds, wanted.seed)
     if not sample.cells:
@@ -95,30 +96,49 @@ def run_suite(
     return Results(suite, sample, figures, lacking, _settings(wanted))
 
 
+def check_wanted(suite: Suite, wanted: Wanted) -> None:
+    """Raise what a suite cannot give, before anything is timed.
+
+    Raises
+    ------
+    UsageError
+        If the suite has no such contender, no such value, or no cell of all of them.
+    MissingExtraError
+        If a peer that was named is not installed.
+    """
+    named = [c for c in _asked(suite, wanted.peers) if c.name in wanted.peers]
+    for name, lack in missing(named).items():
+        raise MissingExtraError(f"--peer {name}: {lack}")
+    cells = suite.cells()
+    asked = (
+        ("--pattern", "patterns", wanted.patterns, [c.pattern for c in cells]),
+        ("--density", "densities", wanted.densities, [c.density for c in cells]),
+        ("--columns", "columns", wanted.columns, [c.columns for c in cells]),
+        ("--dtype", "dtypes", wanted.dtypes, [c.dtype for c in cells]),
+    )
+    for option, what, values, found in asked:
+        for value in values:
+            if value not in found:
+                there = ", ".join(map(str, dict.fromkeys(found)))
+                raise UsageError(f"{option} {_word(value)}: {what} of suite {suite.name}: {there}")
+    if not any(map(wanted.wants, cells)):
+        told = " ".join(f"{option} {value}" for option, _, given, _ in asked for value in given)
+        raise UsageError(f"{told}: suite {suite.name} has each of these, but no cell of all")
+
+
+def _word(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def _asked(suite: Suite, peers: Sequence[str]) -> list[Contender]:
     """Return ours and the peers that were named; all if none was."""
     names = [c.name for c in suite.contenders]
     unknown = set(peers) - set(names)
     if unknown:
         raise UsageError(
-            f"suite {suite.name} has no contender {', '.join(sorted(unknown))}; it has: "
-            f"{', '.join(names[1:])}"
+            f"--peer {min(unknown)}: contenders of suite {suite.name}: {', '.join(names[1:])}"
         )
     return [c for c in suite.contenders if c is suite.ours or not peers or c.name in peers]
-
-
-def _values(suite: Suite) -> str:
-    """Say what cells a suite has."""
-    cells = suite.cells()
-    factors: dict[str, Sequence[object]] = {
-        "patterns": [c.pattern for c in cells],
-        "densities": [c.density for c in cells],
-        "columns": [c.columns for c in cells],
-        "dtypes": [c.dtype for c in cells],
-    }
-    return "; ".join(
-        f"{name}: {', '.join(map(str, dict.fromkeys(found)))}" for name, found in factors.items()
-    )
 
 
 def _settings(wanted: Wanted) -> dict[str, object]:

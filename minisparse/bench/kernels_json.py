@@ -35,7 +35,7 @@ def as_json(results: Results) -> dict[str, Any]:
         },
         "missing": dict(results.missing),
         "figures": [_figure_json(suite, f, results.peers) for f in results.figures],
-        "promises": [_outcome_json(outcome) for outcome in outcomes(suite, results.figures)],
+        "promises": [_outcome_json(o, suite.ours.name) for o in outcomes(suite, results.figures)],
         "dispatch": {
             "candidates": list(suite.candidates),
             "limit": DISPATCH_LIMIT,
@@ -69,15 +69,18 @@ def _figure_json(suite: Suite, figure: Figure, peers: Sequence[str]) -> dict[str
     }
 
 
-def _outcome_json(outcome: Outcome) -> dict[str, Any]:
-    promise = outcome.promise
+def _outcome_json(outcome: Outcome, ours: str) -> dict[str, Any]:
+    promise, told = outcome.promise, outcome.told
     return {
+        "contender": promise.subject or ours,
         "patterns": list(promise.patterns),
         "density": promise.density,
         "peers": list(promise.peers),
         "limit": promise.limit,
-        "ratio": outcome.ratio,
-        "cells": outcome.cells,
+        "ratio": told and told.ratio,
+        "quartiles": told and [told.low, told.high],
+        "spread": told and told.spread,
+        "cells": told.cells if told else 0,
         "verdict": outcome.verdict,
     }
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from minisparse.bench.contest import Figure, median
+from minisparse.bench.noise import WIDEST, Told, tell
 from minisparse.bench.promises import (
     DISPATCH,
     DISPATCH_LIMIT,
@@ -18,6 +19,7 @@ from minisparse.bench.sampling import Sample
 from minisparse.bench.suite import Cell, Promise, Suite
 from minisparse.show import human_bytes, human_seconds, table_text, wrap
 
+_COLUMNS = 80
 _FAULTS_SHOWN = 5
 
 
@@ -34,7 +36,7 @@ class Results:
     figures : sequence of Figure
         What was.
     missing : mapping
-        Contenders that are not installed, and how to get them.
+        Contenders that cannot take part: what they lack, and what installs it.
     settings : mapping
         Seed, budget, threads and what was asked for.
     """
@@ -68,15 +70,25 @@ def results_text(results: Results) -> str:
     others = [f for f in results.figures if not suite.counts(f.cell)]
     parts = [wrap(head)]
     if counted:
-        parts += [wrap(f"{suite.counted}: {_LEGEND}"), _table(results, counted)]
+        parts += [wrap(_legend(results)), _tables(results, counted)]
     if others:
-        parts += ["the other cells", _table(results, others)]
+        parts += ["the other cells", _tables(results, others)]
     parts += [_promises(suite, results.figures), _choices(results), _scratch(results)]
     parts += [_missing(results), _faults(results.figures)]
     return "\n\n".join(part for part in parts if part)
 
 
-_LEGEND = "our time, and what it is of theirs; medians of # cells. +-: spread of rounds"
+def _legend(results: Results) -> str:
+    """Say what a table's columns are."""
+    ours = results.suite.ours.name
+    told = [
+        f"{results.suite.counted}; {ours} is our time, the columns beside it our time over theirs, "
+        "below 1 where ours is shorter: medians of # cells.",
+        f"{DISPATCH}: what minisparse chooses by itself, above 1 where that is faster than {ours}.",
+        "+-: the widest spread of rounds among them.",
+        f"~: noise, the rounds' ratios lie on both sides of 1 or spread by more than {WIDEST:.0%}.",
+    ]
+    return " ".join(line for line in told if DISPATCH in results.peers or DISPATCH not in line)
 
 
 def _left_out(results: Results) -> str:
@@ -89,16 +101,35 @@ def _left_out(results: Results) -> str:
     return f" ({'; '.join(notes)})" if notes else ""
 
 
-def _table(results: Results, figures: Sequence[Figure]) -> str:
-    suite, peers = results.suite, results.peers
+def _tables(results: Results, figures: Sequence[Figure]) -> str:
+    """Return a table of all peers, or as many as it takes for none to be too wide."""
     rows: dict[tuple[Any, ...], list[Figure]] = {}
-    for f in sorted(figures, key=lambda f: _place(suite, f.cell)):
-        rows.setdefault(tuple(getattr(f.cell, name) for name in suite.row), []).append(f)
+    for f in sorted(figures, key=lambda f: _place(results.suite, f.cell)):
+        rows.setdefault(tuple(getattr(f.cell, name) for name in results.suite.row), []).append(f)
+    tables: list[str] = []
+    left = results.peers
+    while left or not tables:
+        fitting = len(left)
+        while fitting > 1 and _width(_table(results.suite, rows, left[:fitting])) > _COLUMNS:
+            fitting -= 1
+        tables.append(_table(results.suite, rows, left[:fitting]))
+        left = left[fitting:]
+    return "\n\n".join(tables)
+
+
+def _table(
+    suite: Suite, rows: Mapping[tuple[Any, ...], Sequence[Figure]], peers: Sequence[str]
+) -> str:
     return table_text(
-        (*suite.row, "#", suite.ours.name, *peers, "+-"),
-        [(*map(_word, row), *_row(results, of)) for row, of in rows.items()],
+        (*suite.row[:-1], suite.axis, "#", suite.ours.name, *peers, "+-"),
+        [(*map(_word, row), *_row(suite, peers, of)) for row, of in rows.items()],
+        max_width=2 * _COLUMNS,  # whoever calls looks how wide it became
         align="l" + "r" * (len(suite.row) + len(peers) + 2),
     )
+
+
+def _width(text: str) -> int:
+    return max(map(len, text.split("\n")))
 
 
 def _place(suite: Suite, cell: Cell) -> tuple[int, float, int]:
@@ -107,18 +138,23 @@ def _place(suite: Suite, cell: Cell) -> tuple[int, float, int]:
     return patterns.index(cell.pattern), -cell.density, cell.columns
 
 
-def _row(results: Results, figures: Sequence[Figure]) -> tuple[str, ...]:
-    """Return how many cells, our time, its ratio to each peer's, and the spread of rounds."""
-    suite, ours = results.suite, results.suite.ours.name
+def _row(suite: Suite, peers: Sequence[str], figures: Sequence[Figure]) -> tuple[str, ...]:
+    """Return how many cells, our time, its ratio to each peer's, and the widest spread."""
+    ours = suite.ours.name
     time = median(f.times[ours].median for f in figures if ours in f.times)
-    ratios = [median(f.ratio(ours, (peer,)) for f in figures) for peer in results.peers]
-    spread = median(r.spread for f in figures if (r := f.ratios(ours, suite.baseline)))
+    told = [tell(f.ratios(ours, (peer,)) for f in figures) for peer in peers]
+    spread = max((found.spread for found in told if found), default=None)
     return (
         str(len(figures)),
         "-" if time is None else human_seconds(time),
-        *map(_number, ratios),
-        "-" if spread is None else f"{spread:.0%}",
+        *(_marked(found) for found in told),
+        "-" if spread is None else f"{spread:.0%}" if spread < 9.995 else ">999%",
     )
+
+
+def _marked(told: Told | None) -> str:
+    """Return a ratio, and whether it is noise."""
+    return "-" if told is None else ("~" if told.is_noise() else "") + _number(told.ratio)
 
 
 def _word(value: Any) -> str:
@@ -132,6 +168,20 @@ def _number(ratio: float | None) -> str:
     return f"{ratio:.3f}" if ratio < 0.0995 else f"{ratio:.2f}" if ratio < 9.995 else f"{ratio:.3g}"
 
 
+def _beside(ratio: float | None, limit: float) -> str:
+    """Return a ratio in as many digits as tell it from a limit that it is not.
+
+    Examples
+    --------
+    >>> _beside(0.5523, 0.55), _beside(0.5, 0.55), _beside(0.55, 0.55)
+    ('0.552', '0.50', '0.55')
+    """
+    text, digits = _number(ratio), 3
+    while ratio is not None and ratio != limit and float(text) == float(_number(limit)):
+        text, digits = f"{ratio:.{digits}f}", digits + 1
+    return text
+
+
 def _promises(suite: Suite, figures: Sequence[Figure]) -> str:
     found = outcomes(suite, figures)
     if not found:
@@ -140,25 +190,28 @@ def _promises(suite: Suite, figures: Sequence[Figure]) -> str:
         (
             _promised(suite, outcome.promise),
             _number(outcome.promise.limit),
-            _number(outcome.ratio),
-            str(outcome.cells),
+            _beside(outcome.told.ratio if outcome.told else None, outcome.promise.limit),
+            str(outcome.told.cells if outcome.told else 0),
             outcome.verdict,
         )
         for outcome in found
         if any(outcome.promise.covers(f.cell) for f in figures)
     ]
-    kept = sum(outcome.verdict == "kept" for outcome in found)
-    measured = sum(outcome.ratio is not None for outcome in found)
-    told = f"promises: {kept} kept of {measured} measured, {len(found)} in all"
+    verdicts = Counter(outcome.verdict for outcome in found)
+    told = wrap(
+        f"promises: {verdicts['kept']} kept of {len(found) - verdicts['not measured']} measured, "
+        f"{verdicts['not clear']} of them not clear, {len(found)} in all. Not clear: the rounds' "
+        f"ratios lie on both sides of the limit or spread by more than {WIDEST:.0%}."
+    )
     table = table_text(("promise", "limit", "found", "cells", ""), rows, align="lrrrl")
     return f"{table}\n\n{told}" if rows else told
 
 
 def _promised(suite: Suite, promise: Promise) -> str:
-    everywhere = {cell.pattern for cell in suite.cells()} <= set(promise.patterns)
-    patterns = "any" if everywhere else ", ".join(promise.patterns)
+    patterns = ", ".join(promise.patterns)
     density = "" if promise.density is None else f" at {promise.density:g}"
-    return f"{patterns}{density}, over {'/'.join(promise.peers)}"
+    subject = f"{promise.subject} " if promise.subject else ""
+    return f"{patterns}{density}, {subject}over {'/'.join(promise.peers)}"
 
 
 def _choices(results: Results) -> str:
@@ -191,14 +244,13 @@ def _scratch(results: Results) -> str:
 def cell_text(cell: Cell) -> str:
     """Return a cell in a few words."""
     shape = "x".join(map(str, cell.shape))
-    parts = (f"{cell.pattern} {cell.density:g}", shape, str(cell.columns), cell.dtype)
+    parts = (f"{cell.pattern} {cell.density:g}", shape, str(cell.columns or ""), cell.dtype)
     return ", ".join(part for part in parts if part)
 
 
 def _missing(results: Results) -> str:
     return "\n".join(
-        wrap(f"not compared with {name}, which is not installed: {install}")
-        for name, install in results.missing.items()
+        wrap(f"not compared with {name}: {lack}") for name, lack in results.missing.items()
     )
 
 

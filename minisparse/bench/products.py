@@ -1,12 +1,13 @@
 """Those who multiply a sparse matrix with a dense one or a vector: ours, NumPy, and libraries."""
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from minisparse.bench.patterns import draw_csr, draw_values
-from minisparse.bench.suite import Answer, Cell, Contender, Operands, Ready
+from minisparse.bench.suite import Answer, Cell, Contender, Need, Operands, Ready
 from minisparse.core.dtypes import Array
 from minisparse.core.extras import require
 
@@ -124,12 +125,37 @@ def _torch(cell: Cell, operands: Operands) -> Ready:
     return Ready(lambda: a @ b, "csr")
 
 
-def _mkl(cell: Cell, operands: Operands) -> Ready:
-    multiply = require("sparse_dot_mkl", "peers", "comparing with MKL").dot_product_mkl
+def _mkl(op: str) -> Callable[[Cell, Operands], Ready]:
+    def make(cell: Cell, operands: Operands) -> Ready:
+        """Hold a handle: MKL has blocks, but no n:m."""
+        from minisparse.kernels import prepare
+
+        a, b = suited(cell, operands), operands["b"]
+        a = a if a.format == "bsr" else as_csr(cell, operands)
+        packed = prepare(op, a, columns=max(cell.columns, 1), level="mkl")
+        return Ready(lambda: packed(b), str(a.type.layout))
+
+    return make
+
+
+def _sparse_dot_mkl(cell: Cell, operands: Operands) -> Ready:
+    multiply = import_module("sparse_dot_mkl").dot_product_mkl
     sparse = require("scipy.sparse", "peers", "comparing with MKL")
     parts = (operands["data"], operands["indices"], operands["indptr"])
     a, b = sparse.csr_matrix(parts, shape=cell.shape), operands["b"]
     return Ready(lambda: multiply(a, b), "csr")
+
+
+def _finds_mkl() -> bool:
+    from minisparse.kernels import PROVIDERS
+
+    return PROVIDERS["mkl"].is_installed
+
+
+SCIPY = Need("scipy", "minisparse[peers]")
+TORCH = Need("torch", "minisparse[torch]")
+MKL = Need("mkl_rt", "minisparse[mkl]", _finds_mkl)
+SPARSE_DOT_MKL = Need("sparse_dot_mkl", "sparse_dot_mkl")
 
 
 def fits_dense(cell: Cell) -> bool:
@@ -143,9 +169,10 @@ def contenders(op: str) -> tuple[Contender, ...]:
         Contender("ours", _ours(op), weighed=True),
         Contender("dispatch", _dispatch(op), weighed=True, takes=fits_dense),
         Contender("dense", _dense, takes=fits_dense),
-        Contender("scipy", _scipy, ("scipy",), 'pip install "minisparse[peers]"'),
-        Contender("torch", _torch, ("torch",), 'pip install "minisparse[torch]"'),
-        Contender("mkl", _mkl, ("sparse_dot_mkl", "scipy"), "pip install sparse_dot_mkl mkl"),
+        Contender("scipy", _scipy, (SCIPY,)),
+        Contender("torch", _torch, (TORCH,)),
+        Contender("mkl", _mkl(op), (MKL,)),
+        Contender("sparse_dot_mkl", _sparse_dot_mkl, (MKL, SPARSE_DOT_MKL, SCIPY)),
     )
 
 
@@ -163,6 +190,7 @@ def cost(cell: Cell) -> Mapping[str, float]:
         "scipy": stored / 2 + by_row,
         "torch": stored / 6 + by_row,
         "mkl": stored / 6 + by_row,
+        "sparse_dot_mkl": stored / 6 + by_row,
     }
 
 

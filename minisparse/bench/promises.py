@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from minisparse.bench.contest import Figure, median
+from minisparse.bench.contest import Figure
+from minisparse.bench.noise import Told, tell
 from minisparse.bench.suite import Promise, Suite
 
 SCRATCH_LIMIT = 64_000_000
@@ -23,33 +24,43 @@ class Outcome:
     ----------
     promise : Promise
         What should be.
-    ratio : float or None
-        The median over cells of our time over the fastest peer's; None if none was measured.
-    cells : int
-        How many there were.
+    told : Told or None
+        Of the ratios over the fastest peer's time, over cells; None if none was measured.
     """
 
     promise: Promise
-    ratio: float | None
-    cells: int
+    told: Told | None
 
     @property
     def verdict(self) -> str:
-        """``"kept"``, ``"missed"``, or ``"not measured"``."""
-        if self.ratio is None:
+        """``"kept"``, ``"missed"``, ``"not clear"`` where rounds differ, or ``"not measured"``."""
+        if self.told is None:
             return "not measured"
-        return "kept" if self.ratio <= self.promise.limit else "missed"
+        if self.told.is_noise(self.promise.limit):
+            return "not clear"
+        return "kept" if self.told.ratio <= self.promise.limit else "missed"
 
 
 def outcomes(suite: Suite, figures: Sequence[Figure]) -> list[Outcome]:
-    """Return what became of each promise of a suite."""
-    return [_outcome(suite, promise, figures) for promise in suite.promises]
+    """Return what became of each promise of a suite, and of what is promised of any dispatch."""
+    return [_outcome(suite, p, figures) for p in (*suite.promises, *choice_promises(suite))]
+
+
+def choice_promises(suite: Suite) -> list[Promise]:
+    """Return for each pattern the promise that dispatch chooses about the best candidate."""
+    if not suite.candidates:
+        return []
+    patterns = dict.fromkeys(cell.pattern for cell in suite.cells())
+    return [
+        Promise((pattern,), None, suite.candidates, DISPATCH_LIMIT, DISPATCH)
+        for pattern in patterns
+    ]
 
 
 def _outcome(suite: Suite, promise: Promise, figures: Sequence[Figure]) -> Outcome:
     about = [f for f in figures if promise.covers(f.cell) and suite.counts(f.cell)]
-    ratios = [f.ratio(suite.ours.name, promise.peers) for f in about]
-    return Outcome(promise, median(ratios), sum(ratio is not None for ratio in ratios))
+    subject = promise.subject or suite.ours.name
+    return Outcome(promise, tell(f.ratios(subject, promise.peers) for f in about))
 
 
 def dispatch_losses(suite: Suite, figures: Sequence[Figure]) -> list[float]:

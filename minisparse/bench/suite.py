@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minisparse.core.dtypes import Array
+from minisparse.core.extras import is_installed
 
 Operands = Mapping[str, Array]
 """A problem's inputs as plain arrays, by name, so that any process can read them from files."""
@@ -76,6 +77,30 @@ class Answer(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Need:
+    """Something that a contender cannot do without.
+
+    Attributes
+    ----------
+    name : str
+        Of the module that it imports, or of the library that it loads.
+    package : str
+        What ``pip install`` is to be given.
+    is_found : callable or None
+        Tells whether it is installed; None: whether there is such a module.
+    """
+
+    name: str
+    package: str
+    is_found: Callable[[], bool] | None = None
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether it is not installed."""
+        return not (self.is_found() if self.is_found else is_installed(self.name))
+
+
+@dataclass(frozen=True)
 class Contender:
     """One way to solve a suite's problems.
 
@@ -85,10 +110,8 @@ class Contender:
         As tables show it.
     make : callable
         ``make(cell, operands) -> Ready``: what is done once per matrix.
-    needs : tuple of str
-        Modules that it imports, beside NumPy.
-    install : str
-        How to get them.
+    needs : tuple of Need
+        What must be installed, beside NumPy.
     weighed : bool
         Whether its scratch is measured: only what NumPy allocates can be seen.
     takes : callable
@@ -97,15 +120,14 @@ class Contender:
 
     name: str
     make: Callable[[Cell, Operands], Ready]
-    needs: tuple[str, ...] = ()
-    install: str = ""
+    needs: tuple[Need, ...] = ()
     weighed: bool = False
     takes: Callable[[Cell], bool] = lambda cell: True
 
 
 @dataclass(frozen=True)
 class Promise:
-    """A limit that the median of our ratios to a peer should keep.
+    """A limit that the median of ratios to a peer should keep.
 
     Attributes
     ----------
@@ -117,12 +139,15 @@ class Promise:
         The ratio is to the fastest of them.
     limit : float
         At most.
+    subject : str
+        The contender whose time it is about; empty: ours.
     """
 
     patterns: tuple[str, ...]
     density: float | None
     peers: tuple[str, ...]
     limit: float
+    subject: str = ""
 
     def covers(self, cell: Cell) -> bool:
         """Tell whether a cell is one of those that the promise speaks of."""
@@ -162,7 +187,10 @@ class Suite:
     candidates : tuple of str
         Contenders among which dispatch has the choice.
     row : tuple of str
-        What the cells of a table's row have in common: attributes of :class:`Cell`.
+        What the cells of a table's row, and of a picture's dot, have in common: attributes of
+        :class:`Cell`. The picture draws a line for each first over the second.
+    axis : str
+        What the second is, in a word.
     largest_part : float
         A cell that takes more than this part of the budget is not timed.
     """
@@ -182,7 +210,8 @@ class Suite:
     counts: Callable[[Cell], bool] = lambda cell: True
     counted: str = "all cells"
     candidates: tuple[str, ...] = ()
-    row: tuple[str, ...] = ("pattern", "density")
+    row: tuple[str, str] = ("pattern", "density")
+    axis: str = "density"
     largest_part: float = 1 / 40
 
     @property

@@ -20,7 +20,8 @@ from minisparse.bench.contest import (
     write_problem,
 )
 from minisparse.bench.process import Lost, Rival, environment
-from minisparse.bench.suite import Cell, Contender, Operands, Ready, Suite
+from minisparse.bench.products import contenders
+from minisparse.bench.suite import Cell, Contender, Need, Operands, Ready, Suite
 from minisparse.bench.suites import SUITES
 from minisparse.bench.worker import Loaded, Seat, fault_of, scratch_of
 from minisparse.core.dtypes import Array
@@ -217,8 +218,32 @@ def test_scratch_is_what_is_allocated_beside_the_result() -> None:
 
 
 def test_a_missing_library_is_named_with_its_remedy() -> None:
-    absent = Contender("absent", right, ("no_such_library",), "pip install no_such_library")
-    assert missing([DNN.ours, absent]) == {"absent": "pip install no_such_library"}
+    absent, other = Need("no_such_library", "no_such"), Need("nor_this", "minisparse[none]")
+    there = Need("no_module", "mkl", lambda: True)
+    one, two = Contender("one", right, (absent, there)), Contender("two", right, (absent, other))
+    assert missing([DNN.ours, one, two]) == {
+        "one": "no_such_library is not installed: pip install no_such",
+        "two": "no_such_library and nor_this are not installed: "
+        'pip install no_such "minisparse[none]"',
+    }
+
+
+@pytest.mark.parametrize("op", ["spmm", "spmv"])
+@pytest.mark.parametrize(("pattern", "format"), [("16x16", "bsr"), ("2:4", "csr")])
+def test_mkl_is_our_level_with_a_held_handle(
+    op: str, pattern: str, format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def prepare(op: str, a: Any, columns: int, level: str) -> Callable[[Array], Array]:
+        asked.append((op, a.format, level))
+        return lambda b: b
+
+    monkeypatch.setattr("minisparse.kernels.prepare", prepare)
+    cell = CELL._replace(pattern=pattern, density=0.5, columns=8 if op == "spmm" else 0)
+    (mkl,) = (c for c in contenders(op) if c.name == "mkl")
+    mkl.make(cell, DNN.problem(cell, np.random.default_rng(0)))
+    assert asked == [(op, format, "mkl")]
 
 
 def test_processes_solve_and_are_timed() -> None:
@@ -250,3 +275,19 @@ def test_a_process_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_library_gets_the_same_number_of_threads() -> None:
     found = environment(3)
     assert {found[f"{name}_NUM_THREADS"] for name in ("OMP", "OPENBLAS", "MKL")} == {"3"}
+
+
+def test_the_page_explains_every_contender() -> None:
+    page = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+    rows = [line.split("|")[1] for line in page.read_text("utf-8").split("\n") if "|" in line]
+    explained = {name.strip() for row in rows for name in row.split(",")}
+    assert {c.name for suite in SUITES.values() for c in suite.contenders} <= explained
+
+
+def test_of_onnxruntime_what_is_missing_is_told_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("minisparse.bench.suite.is_installed", lambda name: name != "onnx")
+    assert missing(SUITES["models"].contenders) == {
+        "onnxruntime": 'onnx is not installed: pip install "minisparse[onnx]"'
+    }

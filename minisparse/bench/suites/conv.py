@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minisparse.bench.patterns import draw_csr, draw_values
-from minisparse.bench.products import dense_rows
+from minisparse.bench.products import TORCH, dense_rows
 from minisparse.bench.suite import (
     Answer,
     Cell,
@@ -170,8 +170,8 @@ CONV = Suite(
         Contender("im2col", _numpy(im2col)),
         Contender("tiled", _numpy(tiled)),
         Contender("shifted", _numpy(shifted)),
-        Contender("torch", _torch, ("torch",), 'pip install "minisparse[torch]"'),
+        Contender("torch", _torch, (TORCH,)),
     ),
     PEERS,
-    tuple(Promise(PATTERNS, density, PEERS, 1.0) for density in DENSITIES),
+    tuple(Promise((p,), density, PEERS, 1.0) for p, density in product(PATTERNS, DENSITIES)),
 )

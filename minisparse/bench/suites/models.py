@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from minisparse import examples
-from minisparse.bench.suite import Answer, Cell, Contender, Operands, Ready, Suite, read_array
+from minisparse.bench.products import TORCH
+from minisparse.bench.suite import Answer, Cell, Contender, Need, Operands, Ready, Suite, read_array
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import UnsupportedOpError
 from minisparse.core.extras import require
@@ -18,6 +19,8 @@ from minisparse.graph import Graph, load
 
 BATCHES = (1, 32, 360)
 _TOLERANCE = 1e-4
+ONNX = Need("onnx", "minisparse[onnx]")
+ONNXRUNTIME = Need("onnxruntime", "minisparse[peers]")
 
 
 def _graph(cell: Cell) -> Graph:
@@ -172,14 +175,10 @@ MODELS = Suite(
     (
         Contender("ours", _compiled(dense=False), weighed=True),
         Contender("dense", _compiled(dense=True), weighed=True),
-        Contender("torch", _torch, ("torch",), 'pip install "minisparse[torch]"'),
-        Contender(
-            "onnxruntime",
-            _onnxruntime,
-            ("onnx", "onnxruntime"),
-            'pip install "minisparse[onnx,peers]"',
-        ),
+        Contender("torch", _torch, (TORCH,)),
+        Contender("onnxruntime", _onnxruntime, (ONNX, ONNXRUNTIME)),
     ),
     ("dense",),
     row=("pattern", "columns"),
+    axis="batch",
 )

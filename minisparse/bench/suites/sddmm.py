@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minisparse.bench.patterns import draw_csr, draw_values
-from minisparse.bench.products import suited
+from minisparse.bench.products import TORCH, suited
 from minisparse.bench.suite import Answer, Cell, Contender, Operands, Promise, Ready, Suite
 from minisparse.core.dtypes import Array
 from minisparse.core.extras import require
@@ -127,8 +127,8 @@ SDDMM = Suite(
         Contender("ours", _ours, weighed=True),
         Contender("gather", _gather),
         Contender("dense", _dense),
-        Contender("torch", _torch, ("torch",), 'pip install "minisparse[torch]"'),
+        Contender("torch", _torch, (TORCH,)),
     ),
     ("gather",),
-    tuple(Promise(PATTERNS, density, ("gather",), 0.4) for density in DENSITIES),
+    tuple(Promise((p,), density, ("gather",), 0.4) for p, density in product(PATTERNS, DENSITIES)),
 )

@@ -6,13 +6,23 @@ cancel, so that a wrong entry shows unless it is smaller than rounding.
 """
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from itertools import product
 from typing import Any
 
 import numpy as np
 
 from minisparse.bench.patterns import draw_csr, draw_values
-from minisparse.bench.products import as_csr, as_scipy, fits_dense, sum_tolerance
+from minisparse.bench.products import (
+    MKL,
+    SCIPY,
+    SPARSE_DOT_MKL,
+    TORCH,
+    as_csr,
+    as_scipy,
+    fits_dense,
+    sum_tolerance,
+)
 from minisparse.bench.suite import Answer, Cell, Contender, Operands, Promise, Ready, Suite
 from minisparse.core.dtypes import Array
 from minisparse.core.extras import require
@@ -104,8 +114,8 @@ def _torch(cell: Cell, operands: Operands) -> Ready:
     return Ready(lambda: a @ b, "csr")
 
 
-def _mkl(cell: Cell, operands: Operands) -> Ready:
-    multiply = require("sparse_dot_mkl", "peers", "comparing with MKL").dot_product_mkl
+def _sparse_dot_mkl(cell: Cell, operands: Operands) -> Ready:
+    multiply = import_module("sparse_dot_mkl").dot_product_mkl
     sparse = require("scipy.sparse", "peers", "comparing with MKL")
     a, b = (
         sparse.csr_matrix((parts["data"], parts["indices"], parts["indptr"]), shape=cell.shape)
@@ -126,7 +136,7 @@ def _cost(cell: Cell) -> Mapping[str, float]:
         "scipy": 1.2e-8 * met,
         "scipy sorted": 4e-8 * met,
         "torch": 2e-8 * met,
-        "mkl": 2e-8 * met,
+        "sparse_dot_mkl": 2e-8 * met,
     }
 
 
@@ -148,12 +158,12 @@ SPGEMM = Suite(
     (
         Contender("ours", _ours, weighed=True),
         Contender("dense", _dense, takes=fits_dense),
-        Contender("scipy", _scipy(sort=False), ("scipy",), 'pip install "minisparse[peers]"'),
-        Contender("scipy sorted", _scipy(sort=True), ("scipy",), 'pip install "minisparse[peers]"'),
-        Contender("torch", _torch, ("torch",), 'pip install "minisparse[torch]"'),
-        Contender("mkl", _mkl, ("sparse_dot_mkl", "scipy"), "pip install sparse_dot_mkl mkl"),
+        Contender("scipy", _scipy(sort=False), (SCIPY,)),
+        Contender("scipy sorted", _scipy(sort=True), (SCIPY,)),
+        Contender("torch", _torch, (TORCH,)),
+        Contender("sparse_dot_mkl", _sparse_dot_mkl, (MKL, SPARSE_DOT_MKL, SCIPY)),
     ),
     ("scipy",),
-    tuple(Promise(PATTERNS, density, ("scipy",), 2.0) for density in DENSITIES),
+    tuple(Promise((p,), density, ("scipy",), 2.0) for p, density in product(PATTERNS, DENSITIES)),
     largest_part=0.1,  # the largest are among those that the promise names
 )

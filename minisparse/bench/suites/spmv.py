@@ -30,6 +30,6 @@ SPMV = Suite(
     read_array,
     products.contenders("spmv"),
     ("scipy",),
-    tuple(Promise(PATTERNS, density, ("scipy",), 1.5) for density in DENSITIES),
+    tuple(Promise((p,), density, ("scipy",), 1.5) for p, density in product(PATTERNS, DENSITIES)),
     candidates=("ours", "dense"),
 )

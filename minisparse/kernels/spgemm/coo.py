@@ -23,7 +23,7 @@ from minisparse.kernels.spgemm.rows import multiply
 from minisparse.ops import SPGEMM, Attrs
 
 MANY_LINES = 1 << 24
-"""Rows or columns of A up to which pointers are kept for all of them: 128 MB of int64."""
+"""Up to so many lines, pointers are kept for all of them, in at most 128 MB of int64."""
 
 
 def bytes_moved(a: TensorType, b: TensorType) -> int:

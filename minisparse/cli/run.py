@@ -146,7 +146,7 @@ def run(model: str, input_file: str | None, target: str) -> RunReport:
 def _affordable(plan: Executable) -> int:
     """Return how many items of the batch the oracle can judge in about a second."""
     one = plan.graph.bind(**dict.fromkeys(plan.graph.symbols, 1))
-    products = [n for n in one.nodes if n.op.base.weight is not None or n.op.base.name == "gemm"]
+    products = [n for n in one.nodes if n.op.base.sums_products]
     flops = sum(node.op.flops(one.operand_types(node), node.attrs) for node in products)
     return max(4, 2 * JUDGED_TERMS // max(flops, 1))
 

@@ -24,7 +24,7 @@ def segment_sums(values: Array, indptr: Array) -> Array:
     >>> segment_sums(np.array([1.0, 2.0, 4.0]), np.array([0, 2, 2, 3]))
     array([3., 0., 4.])
     """
-    return _reduced(values, indptr, np.add, 0)
+    return reduce_segments(np.add, values, indptr, _filled(values, indptr, 0))
 
 
 def segment_maxima(values: Array, indptr: Array) -> Array:
@@ -35,12 +35,33 @@ def segment_maxima(values: Array, indptr: Array) -> Array:
     >>> segment_maxima(np.array([1.0, 2.0, 4.0]), np.array([0, 2, 2, 3]))
     array([  2., -inf,   4.])
     """
-    return _reduced(values, indptr, np.maximum, -np.inf)
+    return reduce_segments(np.maximum, values, indptr, _filled(values, indptr, -np.inf))
 
 
-def _reduced(values: Array, indptr: Array, reduce: np.ufunc, empty: float) -> Array:
-    found = np.full((len(indptr) - 1, *values.shape[1:]), empty, values.dtype)
+def reduce_segments(reduce: np.ufunc, values: Array, indptr: Array, out: Array) -> Array:
+    """Write the reduction of each run to ``out``, in its dtype; leave what it has for empty runs.
+
+    Parameters
+    ----------
+    reduce : ufunc
+        ``np.add``, ``np.maximum`` and their like.
+    values : ndarray, shape (P, ...)
+        Run after run.
+    indptr : ndarray of int, shape (S + 1,)
+        Where each run starts.
+    out : ndarray, shape (S, ...)
+        Of the dtype in which to reduce.
+
+    Examples
+    --------
+    >>> reduce_segments(np.minimum, np.array([2, 1, 4]), np.array([0, 2, 2, 3]), np.full(3, 9))
+    array([1, 9, 4])
+    """
     filled = np.flatnonzero(np.diff(indptr))
     if len(filled):
-        found[filled] = reduce.reduceat(values, indptr[filled], axis=0, dtype=values.dtype)
-    return found
+        out[filled] = reduce.reduceat(values, indptr[filled], axis=0, dtype=out.dtype)
+    return out
+
+
+def _filled(values: Array, indptr: Array, empty: float) -> Array:
+    return np.full((len(indptr) - 1, *values.shape[1:]), empty, values.dtype)

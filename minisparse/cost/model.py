@@ -45,7 +45,7 @@ def work_of(
     own, attrs = op.split(types)[0], op.attrs_of(op.base, attrs)
     if level.work is not None and (pattern is not None or op.base.weight is None):
         return level.work(pattern, own, attrs)
-    unit = "elementwise" if op.base.weight is None else "matmul"
+    unit = "matmul" if op.base.sums_products else "elementwise"
     return Work(op.base.flops(own, attrs), kernel.bytes_moved(*own), calls=1, unit=unit)
 
 

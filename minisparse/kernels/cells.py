@@ -1,7 +1,13 @@
 """What functions of cells need: that none is stored twice, as f(a) + f(b) is not f(a + b)."""
 
 from minisparse.core.errors import UnsupportedOpError
+from minisparse.core.tensor_type import TensorType
 from minisparse.formats import Matrix
+
+
+def bytes_moved(x: TensorType) -> int:
+    """Count the stored values twice, read and written; the positions are shared."""
+    return 2 * x.nnz * x.itemsize
 
 
 def each_cell_once(a: Matrix, op: str) -> None:

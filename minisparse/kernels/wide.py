@@ -5,6 +5,17 @@ import numpy as np
 from minisparse.core.dtypes import Array, DType, accumulator
 
 
+def common_dtype(*operands: Array | DType | None) -> DType:
+    """Return the result's dtype, of operands of which some may be left out.
+
+    Examples
+    --------
+    >>> common_dtype(np.zeros(3, "float16"), np.dtype("float32"), None)
+    dtype('float32')
+    """
+    return np.result_type(*[x for x in operands if x is not None])
+
+
 def wide_dtype(*arrays: Array | DType) -> DType:
     """Return the dtype in which products of these arrays are summed.
 

@@ -144,4 +144,5 @@ ATTENTION = Op(
     _samples,
     attrs={"scale": None},
     sparse=(0,),
+    sums_products=True,
 )

@@ -196,4 +196,5 @@ CONV = Op(
         "group": 1,
     },
     sparse=(1,),
+    sums_products=True,
 )

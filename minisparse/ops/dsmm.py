@@ -11,7 +11,7 @@ from minisparse.core.dtypes import Array
 from minisparse.core.tensor_type import TensorType
 from minisparse.ops.constraints import dtypes_mix, has_ndim
 from minisparse.ops.dims import matmul, result_dtype
-from minisparse.ops.hard_matrices import dense_operand, hard_matrices
+from minisparse.ops.hard_matrices import dense_operand, hard_matrices, rearranged
 from minisparse.ops.op import Attrs, Constraint, Op, Sample, Types
 
 
@@ -39,10 +39,8 @@ def _samples(rng: np.random.Generator) -> Iterator[Sample]:
     m = a.shape[0]
     b = dense_operand(rng, (6, m), a.data.dtype)
     yield Sample("B without rows", (b[:0].copy(), a))
-    yield Sample("B in Fortran order", (np.asfortranarray(b), a))
-    yield Sample("B strided", (np.repeat(np.repeat(b, 2, 0), 3, 1)[::2, ::3], a))
-    yield Sample("B backwards", (b[::-1, ::-1], a))
-    yield Sample("B of another dtype", (b.astype(np.float64), a))
+    for label, other in rearranged(b):
+        yield Sample(f"B {label}", (other, a))
     yield Sample("B taller than a tile", (dense_operand(rng, (300, m), a.data.dtype), a))
     extreme = b.copy()
     extreme[:, ::3], extreme[:, 1::5] = np.inf, np.nan
@@ -66,4 +64,5 @@ DSMM = Op(
     _flops,
     _samples,
     sparse=(1,),
+    sums_products=True,
 )

@@ -90,4 +90,5 @@ GEMM = Op(
     _flops,
     _samples,
     attrs={"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0},
+    sums_products=True,
 )

@@ -53,6 +53,14 @@ def dense_operand(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) 
     return np.ascontiguousarray(random_values(rng, shape, dtype))
 
 
+def rearranged(b: Array) -> Iterator[tuple[str, Array]]:
+    """Yield a matrix in other ways in which it may lie in memory, and in another dtype."""
+    yield "in Fortran order", np.asfortranarray(b)
+    yield "strided", np.repeat(np.repeat(b, 2, 0), 3, 1)[::2, ::3]
+    yield "backwards", b[::-1, ::-1]
+    yield "of another dtype", b.astype(np.float64)
+
+
 def _with_empty_lines(rng: np.random.Generator) -> Iterator[tuple[str, Triplets]]:
     t = random_triplets(rng, (12, 11), 0.5)
     empty = {

@@ -119,6 +119,9 @@ class Op:
     elementwise : bool
         Whether each element of the result depends on the one operand's element at the same place
         alone, so that the op commutes with anything that only moves elements.
+    sums_products : bool
+        Whether it is sums of products of two operands that take its time: a matrix
+        multiplication, a convolution.
     parts : tuple of Op
         For a fused op what it was made of; see :meth:`then`.
     """
@@ -134,6 +137,7 @@ class Op:
     sparse: tuple[int, ...] = ()
     companions: Callable[[Array, np.random.Generator], tuple[Array, ...]] = _no_companions
     elementwise: bool = False
+    sums_products: bool = False
     parts: tuple["Op", ...] = ()
 
     def then(self, after: "Op") -> "Op":

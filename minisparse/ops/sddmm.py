@@ -82,4 +82,5 @@ SDDMM = Op(
     _flops,
     _samples,
     sparse=(0,),
+    sums_products=True,
 )

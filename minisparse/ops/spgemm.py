@@ -109,4 +109,5 @@ SPGEMM = Op(
     _flops,
     _samples,
     sparse=(0, 1),
+    sums_products=True,
 )

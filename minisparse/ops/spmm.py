@@ -8,7 +8,7 @@ from minisparse.core.dtypes import Array
 from minisparse.core.tensor_type import TensorType
 from minisparse.ops.constraints import dtypes_mix, has_ndim
 from minisparse.ops.dims import matmul, result_dtype
-from minisparse.ops.hard_matrices import dense_operand, hard_matrices
+from minisparse.ops.hard_matrices import dense_operand, hard_matrices, rearranged
 from minisparse.ops.op import Attrs, Constraint, Op, Sample, Types
 
 
@@ -37,10 +37,8 @@ def _samples(rng: np.random.Generator) -> Iterator[Sample]:
     b = dense_operand(rng, (k, 6), a.data.dtype)
     yield Sample("B without columns", (a, b[:, :0].copy()))
     yield Sample("B of one column", (a, b[:, :1].copy()))
-    yield Sample("B in Fortran order", (a, np.asfortranarray(b)))
-    yield Sample("B strided", (a, np.repeat(np.repeat(b, 2, 0), 3, 1)[::2, ::3]))
-    yield Sample("B backwards", (a, b[::-1, ::-1]))
-    yield Sample("B of another dtype", (a, b.astype(np.float64)))
+    for label, other in rearranged(b):
+        yield Sample(f"B {label}", (a, other))
     yield Sample("B wider than a tile", (a, dense_operand(rng, (k, 300), a.data.dtype)))
     extreme = b.copy()
     extreme[::2, 0], extreme[1::3, 1], extreme[::4, 2] = np.inf, np.nan, -np.inf
@@ -64,4 +62,5 @@ SPMM = Op(
     _flops,
     _samples,
     sparse=(0,),
+    sums_products=True,
 )

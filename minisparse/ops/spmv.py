@@ -54,4 +54,5 @@ SPMV = Op(
     _flops,
     _samples,
     sparse=(0,),
+    sums_products=True,
 )

@@ -18,7 +18,7 @@ from dataclasses import replace
 from minisparse.cost import Target
 from minisparse.graph import Graph, Node
 from minisparse.kernels import EPILOGUE_OPS
-from minisparse.ops import ADD, MULTIPLY, OPS, Op
+from minisparse.ops import ADD, OPS
 from minisparse.passes.rewrite import Pass
 
 
@@ -49,7 +49,8 @@ def _fused(first: Node, after: Node) -> Node:
 
 def _follower(graph: Graph, node: Node) -> Node | None:
     """Return the one node that reads this product and can be its epilogue, if there is one."""
-    if not _is_product(node.op.base) or node.output in graph.outputs.values():
+    base = node.op.base
+    if not base.sums_products or base.weight is None or node.output in graph.outputs.values():
         return None
     readers = graph.readers(node.output)
     if len(readers) != 1 or readers[0].op not in EPILOGUE_OPS:
@@ -60,11 +61,6 @@ def _follower(graph: Graph, node: Node) -> Node | None:
     first = after.inputs[0] == node.output
     same = graph.types[after.output] == graph.types[node.output]
     return after if (first or after.op is ADD) and (same or after.op is not ADD) else None
-
-
-def _is_product(op: Op) -> bool:
-    """Tell whether an op multiplies a weight with something else."""
-    return op.weight is not None and len(op.operands) > 1 and op not in (*EPILOGUE_OPS, MULTIPLY)
 
 
 FUSE_EPILOGUE = Pass("fuse_epilogue", run, after=("fold_constants",))

@@ -101,7 +101,7 @@ def test_chunks_are_cut_by_size_and_padding(
     a = random_csr(3, 101, 60, 0.15)
     packed = pack(LEVEL, a)
     assert len(packed.chunks) > 5
-    assert len(list(panels._pieces(packed.chunks, 20))) > len(packed.chunks) + 3
+    assert len(list(panels._pieces(packed.chunks, 20, 1000))) > len(packed.chunks) + 3
     widths = [chunk.values.shape[2] for chunk in packed.chunks]
     assert widths == sorted(widths)
     for chunk in packed.chunks:

@@ -13,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 
 from minisparse.core.dtypes import Array
-from minisparse.core.segments import segment_maxima, segment_sums
 from minisparse.core.tensor_type import TensorType
 from minisparse.formats import Matrix
 from minisparse.kernels.attention.blocks import (
@@ -29,6 +28,7 @@ from minisparse.kernels.blas import one_thread
 from minisparse.kernels.kernel import Work
 from minisparse.kernels.scratch import scratch
 from minisparse.kernels.sddmm.sampling import ROWS, Rectangle, Sampling, by_rectangles, pack
+from minisparse.kernels.softmax.runs import softmax_runs_in_place
 from minisparse.kernels.threads import share
 from minisparse.kernels.wide import all_finite
 
@@ -173,10 +173,7 @@ def _of_rectangle(a: Rows, tile: Rectangle, given: Vectors, data: Array) -> Arra
     weights *= data.astype(given.dtype, copy=False)
     weights *= given.scale
     starts = a.indptr[rows.start : rows.stop + 1] - slots.start
-    counts = np.diff(starts)
-    weights -= np.repeat(segment_maxima(weights, starts), counts)
-    np.exp(weights, out=weights)
-    weights /= np.repeat(segment_sums(weights, starts), counts)
+    softmax_runs_in_place(weights, starts)
     if not given.v_is_finite and not all_finite(v):  # then a weight of 0 would make NaN
         found = [weights[p:end] @ v[col[p:end]] for p, end in itertools.pairwise(starts)]
         return np.array(found)

@@ -5,19 +5,13 @@ It is zero at zero, so what is not stored stays zero, and so does padding.
 
 import numpy as np
 
-from minisparse.core.tensor_type import TensorType
 from minisparse.formats import BSR, COO, CSC, CSR, NM, Matrix
-from minisparse.kernels.cells import each_cell_once
+from minisparse.kernels.cells import bytes_moved, each_cell_once
 from minisparse.kernels.clip import dense
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Kernel
 from minisparse.ops import CLIP
 from minisparse.ops.activations import bound_in
-
-
-def bytes_moved(x: TensorType) -> int:
-    """Count the stored values twice; the positions are shared."""
-    return 2 * x.nnz * x.itemsize
 
 
 def loops(x: Matrix, *, min: float | None, max: float | None) -> Matrix:  # noqa: A002 - ONNX's names

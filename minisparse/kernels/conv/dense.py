@@ -20,7 +20,7 @@ from minisparse.kernels.conv.windows import Windows, padded
 from minisparse.kernels.conv.work import bytes_moved, columns_type, rows_laid, with_columns
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Finish, Kernel, Level, Work
-from minisparse.kernels.wide import wide_dtype
+from minisparse.kernels.wide import common_dtype, wide_dtype
 from minisparse.ops import CONV, Attrs
 
 
@@ -36,7 +36,7 @@ def loops(
     group: int,
 ) -> Array:
     """Follow the formula, one multiply-add at a time."""
-    dtype = np.result_type(x, w) if bias is None else np.result_type(x, w, bias)
+    dtype = common_dtype(x, w, bias)
     kernel = tuple(kernel_shape or w.shape[2:])
     height, width = Windows(x.shape, kernel, pads, strides, dilations).size
     x = padded(x, pads, wide_dtype(dtype))
@@ -65,7 +65,7 @@ def counts(
     group: int,
 ) -> Counts:
     """Count what the loops do: nothing is reached through an index."""
-    dtype = np.result_type(x, w) if bias is None else np.result_type(x, w, bias)
+    dtype = common_dtype(x, w, bias)
     kh, kw = kernel_shape or w.shape[2:]
     windows = Windows(x.shape, (kh, kw), pads, strides, dilations)
     places = windows.box.places
@@ -96,7 +96,7 @@ def vectorized(
     finish: Finish | None = None,
 ) -> Array:
     """Lay out the columns of a tile of places, and multiply once for all groups."""
-    dtype = np.result_type(x, w) if bias is None else np.result_type(x, w, bias)
+    dtype = common_dtype(x, w, bias)
     kh, kw = kernel_shape or w.shape[2:]
     windows = Windows(x.shape, (kh, kw), pads, strides, dilations)
     layout = layout_of(None, windows)

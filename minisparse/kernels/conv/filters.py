@@ -15,6 +15,7 @@ from minisparse.formats import BSR, Matrix
 from minisparse.kernels.conv.choice import (
     CROWDED,
     GATHER,
+    GATHERED,
     KEPT,
     KEPT_SCATTERED,
     LAY,
@@ -29,7 +30,6 @@ from minisparse.kernels.conv.choice import (
 )
 from minisparse.kernels.conv.columns import Layout, lay_out, layout_of
 from minisparse.kernels.conv.direct import fill_directly
-from minisparse.kernels.conv.gathered import multiply
 from minisparse.kernels.conv.shifted import fill_shifted, shifted_places
 from minisparse.kernels.conv.tiles import SHARED, SHARED_PRODUCTS, Filling, Result, convolve
 from minisparse.kernels.conv.windows import Windows
@@ -38,7 +38,7 @@ from minisparse.kernels.spmm import bsr, panels
 from minisparse.kernels.spmm.packing import pack
 from minisparse.kernels.spmm.panels import Chunk
 from minisparse.kernels.spmm.rows import StoredRows, stored_rows
-from minisparse.kernels.wide import all_finite, wide_dtype
+from minisparse.kernels.wide import all_finite, common_dtype, wide_dtype
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +158,7 @@ def run(
     finish: Finish | None = None,
 ) -> Array:
     """Return the convolution of x ``[N, C, H, W]`` with packed filters ``[M, C * kh * kw]``."""
-    dtype = np.result_type(x, w.dtype) if bias is None else np.result_type(x, w.dtype, bias)
+    dtype = common_dtype(x, w.dtype, bias)
     kh, kw = kernel_shape
     windows = Windows(x.shape, (kh, kw), pads, strides, dilations)
     result = Result(dtype, wide_dtype(dtype), bias, out, finish)
@@ -176,13 +176,24 @@ def _filling(packed: panels.Panels, layout: Layout, windows: Windows) -> Filling
     group = packed.group if gathered else None
 
     def fill(view: Array, sums: Array) -> None:
-        multiply(packed, lay_out(view, layout, group), sums)
+        _multiply(packed, lay_out(view, layout, group), sums)
 
     effort = packed.multiplied + (GATHER * gathered + LAY * layout.laid) / MULTIPLY
     rows = layout.laid + filters
     places = gathered_places(rows) if gathered else tile_places(rows)
     shared = SHARED if gathered else SHARED_PRODUCTS
     return Filling(fill, filters, layout.channels, places, effort, shared)
+
+
+def _multiply(packed: panels.Panels, columns: Array, sums: Array) -> None:
+    """Write the product of filters and the columns of a tile to ``sums``, whose rows lie apart.
+
+    The tile stays in cache as it is, so that SpMM need not cut it again.
+    """
+    if packed.chunks:
+        panels.multiply_tile(packed, columns, sums, sums.dtype, room=GATHERED)
+    else:  # nothing is stored, or it is multiplied entry by entry
+        panels.run(packed, columns, sums)
 
 
 def _is_plain(packed: panels.Panels, layout: Layout) -> bool:
@@ -201,7 +212,7 @@ def _shifted(packed: panels.Panels, layout: Layout, windows: Windows) -> Filling
         fill_finite(view, sums)
         if packed.rows is not None and not all_finite(sums):
             # A zero that no filter stores may have met an infinity (rule S1).
-            multiply(packed, lay_out(view, layout), sums)
+            _multiply(packed, lay_out(view, layout), sums)
 
     effort = packed.multiplied + LAY / MULTIPLY * layout.laid / windows.kernel[0]
     places = shifted_places(filters, layout.rows, windows)

@@ -17,7 +17,7 @@ from minisparse.kernels.conv.windows import Windows, padded
 from minisparse.kernels.conv.work import bytes_moved, panels_work
 from minisparse.kernels.counts import Counts, inside_groups
 from minisparse.kernels.kernel import Kernel, Level
-from minisparse.kernels.wide import wide_dtype
+from minisparse.kernels.wide import common_dtype, wide_dtype
 from minisparse.ops import CONV
 
 
@@ -33,7 +33,7 @@ def loops(
     group: int,
 ) -> Array:
     """Follow the formula, one multiply-add at a time."""
-    dtype = np.result_type(x, w.data) if bias is None else np.result_type(x, w.data, bias)
+    dtype = common_dtype(x, w.data, bias)
     kh, kw = kernel_shape
     height, width = Windows(x.shape, (kh, kw), pads, strides, dilations).size
     x = padded(x, pads, wide_dtype(dtype))
@@ -63,7 +63,7 @@ def counts(
     group: int,
 ) -> Counts:
     """Count what the loops do: for each place, every weight that is no padding meets an element."""
-    dtype = np.result_type(x, w.data) if bias is None else np.result_type(x, w.data, bias)
+    dtype = common_dtype(x, w.data, bias)
     kh, kw = kernel_shape
     windows = Windows(x.shape, (kh, kw), pads, strides, dilations)
     places = windows.box.places

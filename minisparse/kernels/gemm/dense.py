@@ -9,7 +9,7 @@ from minisparse.core.dtypes import Array
 from minisparse.core.tensor_type import TensorType
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Finish, Kernel, Level, Work
-from minisparse.kernels.wide import wide_dtype, widen
+from minisparse.kernels.wide import common_dtype, wide_dtype, widen
 from minisparse.ops import GEMM, Attrs
 
 
@@ -31,7 +31,7 @@ def loops(
     transB: int,
 ) -> Array:
     """Follow the formula, one multiply-add at a time."""
-    dtype = np.result_type(a, b) if c is None else np.result_type(a, b, c)
+    dtype = common_dtype(a, b, c)
     a, b = widen(a.T if transA else a, b.T if transB else b)
     y = np.zeros((a.shape[0], b.shape[1]), a.dtype)
     for m in range(a.shape[0]):
@@ -92,7 +92,7 @@ def vectorized(
     finish: Finish | None = None,
 ) -> Array:
     """Call BLAS, then scale and add in place; factors of 1 cost nothing."""
-    dtype = np.result_type(a, b) if c is None else np.result_type(a, b, c)
+    dtype = common_dtype(a, b, c)
     a_wide, b_wide = widen(a.T if transA else a, b.T if transB else b)
     into = out if out is not None and out.dtype == a_wide.dtype else None
     y = np.matmul(a_wide, b_wide, out=into)

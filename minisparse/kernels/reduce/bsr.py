@@ -6,11 +6,12 @@ cell that is stored twice for two terms; for extremes no cell may be (docs/langu
 and where a cell is not stored there is a zero.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
-from minisparse.core.dtypes import Array
+from minisparse.core.dtypes import Array, DType
 from minisparse.formats import BSR
 from minisparse.kernels.cells import each_cell_once
 from minisparse.kernels.kernel import Kernel
@@ -22,84 +23,59 @@ from minisparse.ops import REDUCE_MAX, REDUCE_MEAN, REDUCE_MIN, REDUCE_SUM
 from minisparse.ops.reductions import highest, lowest
 
 
-def sum_loops(x: BSR, *, axes: Sequence[int] | None, keepdims: int) -> Array:
-    """Add up stored entries, one at a time."""
-    y = np.zeros(kept_shape(x.shape, axes), wide_dtype(x.data))
-    r, c = x.block
-    for i in range(len(x.indptr) - 1):
-        for p in range(x.indptr[i], x.indptr[i + 1]):
-            for di, dk in np.ndindex(r, c):
-                m, k = i * r + di, x.indices[p] * c + dk
-                if m >= x.shape[0] or k >= x.shape[1]:
-                    continue
-                at = m % y.shape[0], k % y.shape[1]
-                y[at] += x.data[p, di, dk]
-    return finished(y, x.dtype, axes, keepdims)
+def adding(divided: bool) -> Callable[..., Array]:
+    """Return the loops of a sum, or of a mean."""
+
+    def loops(x: BSR, *, axes: Sequence[int] | None, keepdims: int) -> Array:
+        """Add up stored entries, one at a time; a mean is divided by the number of all cells."""
+        y = np.zeros(kept_shape(x.shape, axes), wide_dtype(x.data))
+        r, c = x.block
+        for i in range(len(x.indptr) - 1):
+            for p in range(x.indptr[i], x.indptr[i + 1]):
+                for di, dk in np.ndindex(r, c):
+                    m, k = i * r + di, x.indices[p] * c + dk
+                    if m >= x.shape[0] or k >= x.shape[1]:
+                        continue
+                    at = m % y.shape[0], k % y.shape[1]
+                    y[at] += x.data[p, di, dk]
+        if divided:
+            y /= y.dtype.type(cells_in_each(x.shape, axes))
+        return finished(y, x.dtype, axes, keepdims)
+
+    return loops
 
 
-def mean_loops(x: BSR, *, axes: Sequence[int] | None, keepdims: int) -> Array:
-    """Add up stored entries, one at a time, and divide by the number of all cells."""
-    y = np.zeros(kept_shape(x.shape, axes), wide_dtype(x.data))
-    r, c = x.block
-    for i in range(len(x.indptr) - 1):
-        for p in range(x.indptr[i], x.indptr[i + 1]):
-            for di, dk in np.ndindex(r, c):
-                m, k = i * r + di, x.indices[p] * c + dk
-                if m >= x.shape[0] or k >= x.shape[1]:
-                    continue
-                at = m % y.shape[0], k % y.shape[1]
-                y[at] += x.data[p, di, dk]
-    y /= y.dtype.type(cells_in_each(x.shape, axes))
-    return finished(y, x.dtype, axes, keepdims)
+def choosing(op: str, choose: np.ufunc, worst: Callable[[DType], Any]) -> Callable[..., Array]:
+    """Return the loops of an extreme, given what it chooses and the worst that it could."""
 
+    def loops(x: BSR, *, axes: Sequence[int] | None, keepdims: int) -> Array:
+        """Compare stored entries, one at a time, and with a zero where a cell is not stored."""
+        each_cell_once(x, op)
+        y = np.full(kept_shape(x.shape, axes), worst(x.dtype))
+        count = np.zeros(y.shape, int)
+        r, c = x.block
+        for i in range(len(x.indptr) - 1):
+            for p in range(x.indptr[i], x.indptr[i + 1]):
+                for di, dk in np.ndindex(r, c):
+                    m, k = i * r + di, x.indices[p] * c + dk
+                    if m >= x.shape[0] or k >= x.shape[1]:
+                        continue
+                    at = m % y.shape[0], k % y.shape[1]
+                    y[at] = choose(y[at], x.data[p, di, dk])
+                    count[at] += 1
+        for at in np.ndindex(y.shape):
+            if count[at] < cells_in_each(x.shape, axes):
+                y[at] = choose(y[at], x.dtype.type(0))
+        return finished(y, x.dtype, axes, keepdims)
 
-def max_loops(x: BSR, *, axes: Sequence[int] | None, keepdims: int) -> Array:
-    """Compare stored entries, one at a time, and then with a zero where a cell is not stored."""
-    each_cell_once(x, "reduce_max")
-    y = np.full(kept_shape(x.shape, axes), lowest(x.dtype))
-    count = np.zeros(y.shape, int)
-    r, c = x.block
-    for i in range(len(x.indptr) - 1):
-        for p in range(x.indptr[i], x.indptr[i + 1]):
-            for di, dk in np.ndindex(r, c):
-                m, k = i * r + di, x.indices[p] * c + dk
-                if m >= x.shape[0] or k >= x.shape[1]:
-                    continue
-                at = m % y.shape[0], k % y.shape[1]
-                y[at] = np.maximum(y[at], x.data[p, di, dk])
-                count[at] += 1
-    for at in np.ndindex(y.shape):
-        if count[at] < cells_in_each(x.shape, axes):
-            y[at] = np.maximum(y[at], x.dtype.type(0))
-    return finished(y, x.dtype, axes, keepdims)
-
-
-def min_loops(x: BSR, *, axes: Sequence[int] | None, keepdims: int) -> Array:
-    """Compare stored entries, one at a time, and then with a zero where a cell is not stored."""
-    each_cell_once(x, "reduce_min")
-    y = np.full(kept_shape(x.shape, axes), highest(x.dtype))
-    count = np.zeros(y.shape, int)
-    r, c = x.block
-    for i in range(len(x.indptr) - 1):
-        for p in range(x.indptr[i], x.indptr[i + 1]):
-            for di, dk in np.ndindex(r, c):
-                m, k = i * r + di, x.indices[p] * c + dk
-                if m >= x.shape[0] or k >= x.shape[1]:
-                    continue
-                at = m % y.shape[0], k % y.shape[1]
-                y[at] = np.minimum(y[at], x.data[p, di, dk])
-                count[at] += 1
-    for at in np.ndindex(y.shape):
-        if count[at] < cells_in_each(x.shape, axes):
-            y[at] = np.minimum(y[at], x.dtype.type(0))
-    return finished(y, x.dtype, axes, keepdims)
+    return loops
 
 
 REDUCE_SUM_BSR = Kernel(
     REDUCE_SUM,
     BSR,
     bytes_moved,
-    loops=sum_loops,
+    loops=adding(divided=False),
     vectorized=stored.sum_of_stored,
     counts=sum_counts,
 )
@@ -107,7 +83,7 @@ REDUCE_MEAN_BSR = Kernel(
     REDUCE_MEAN,
     BSR,
     bytes_moved,
-    loops=mean_loops,
+    loops=adding(divided=True),
     vectorized=stored.mean_of_stored,
     counts=mean_counts,
 )
@@ -115,7 +91,7 @@ REDUCE_MAX_BSR = Kernel(
     REDUCE_MAX,
     BSR,
     bytes_moved,
-    loops=max_loops,
+    loops=choosing("reduce_max", np.maximum, lowest),
     vectorized=stored.max_of_stored,
     counts=extreme_counts,
 )
@@ -123,7 +99,7 @@ REDUCE_MIN_BSR = Kernel(
     REDUCE_MIN,
     BSR,
     bytes_moved,
-    loops=min_loops,
+    loops=choosing("reduce_min", np.minimum, highest),
     vectorized=stored.min_of_stored,
     counts=extreme_counts,
 )

@@ -6,11 +6,12 @@ cell that is stored twice for two terms; for extremes no cell may be (docs/langu
 and where a cell is not stored there is a zero.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
-from minisparse.core.dtypes import Array
+from minisparse.core.dtypes import Array, DType
 from minisparse.formats import CSC
 from minisparse.kernels.cells import each_cell_once
 from minisparse.kernels.kernel import Kernel
@@ -22,64 +23,49 @@ from minisparse.ops import REDUCE_MAX, REDUCE_MEAN, REDUCE_MIN, REDUCE_SUM
 from minisparse.ops.reductions import highest, lowest
 
 
-def sum_loops(x: CSC, *, axes: Sequence[int] | None, keepdims: int) -> Array:
-    """Add up stored entries, one at a time."""
-    y = np.zeros(kept_shape(x.shape, axes), wide_dtype(x.data))
-    for k in range(x.shape[1]):
-        for p in range(x.indptr[k], x.indptr[k + 1]):
-            at = x.indices[p] % y.shape[0], k % y.shape[1]
-            y[at] += x.data[p]
-    return finished(y, x.dtype, axes, keepdims)
+def adding(divided: bool) -> Callable[..., Array]:
+    """Return the loops of a sum, or of a mean."""
+
+    def loops(x: CSC, *, axes: Sequence[int] | None, keepdims: int) -> Array:
+        """Add up stored entries, one at a time; a mean is divided by the number of all cells."""
+        y = np.zeros(kept_shape(x.shape, axes), wide_dtype(x.data))
+        for k in range(x.shape[1]):
+            for p in range(x.indptr[k], x.indptr[k + 1]):
+                at = x.indices[p] % y.shape[0], k % y.shape[1]
+                y[at] += x.data[p]
+        if divided:
+            y /= y.dtype.type(cells_in_each(x.shape, axes))
+        return finished(y, x.dtype, axes, keepdims)
+
+    return loops
 
 
-def mean_loops(x: CSC, *, axes: Sequence[int] | None, keepdims: int) -> Array:
-    """Add up stored entries, one at a time, and divide by the number of all cells."""
-    y = np.zeros(kept_shape(x.shape, axes), wide_dtype(x.data))
-    for k in range(x.shape[1]):
-        for p in range(x.indptr[k], x.indptr[k + 1]):
-            at = x.indices[p] % y.shape[0], k % y.shape[1]
-            y[at] += x.data[p]
-    y /= y.dtype.type(cells_in_each(x.shape, axes))
-    return finished(y, x.dtype, axes, keepdims)
+def choosing(op: str, choose: np.ufunc, worst: Callable[[DType], Any]) -> Callable[..., Array]:
+    """Return the loops of an extreme, given what it chooses and the worst that it could."""
 
+    def loops(x: CSC, *, axes: Sequence[int] | None, keepdims: int) -> Array:
+        """Compare stored entries, one at a time, and with a zero where a cell is not stored."""
+        each_cell_once(x, op)
+        y = np.full(kept_shape(x.shape, axes), worst(x.dtype))
+        count = np.zeros(y.shape, int)
+        for k in range(x.shape[1]):
+            for p in range(x.indptr[k], x.indptr[k + 1]):
+                at = x.indices[p] % y.shape[0], k % y.shape[1]
+                y[at] = choose(y[at], x.data[p])
+                count[at] += 1
+        for at in np.ndindex(y.shape):
+            if count[at] < cells_in_each(x.shape, axes):
+                y[at] = choose(y[at], x.dtype.type(0))
+        return finished(y, x.dtype, axes, keepdims)
 
-def max_loops(x: CSC, *, axes: Sequence[int] | None, keepdims: int) -> Array:
-    """Compare stored entries, one at a time, and then with a zero where a cell is not stored."""
-    each_cell_once(x, "reduce_max")
-    y = np.full(kept_shape(x.shape, axes), lowest(x.dtype))
-    count = np.zeros(y.shape, int)
-    for k in range(x.shape[1]):
-        for p in range(x.indptr[k], x.indptr[k + 1]):
-            at = x.indices[p] % y.shape[0], k % y.shape[1]
-            y[at] = np.maximum(y[at], x.data[p])
-            count[at] += 1
-    for at in np.ndindex(y.shape):
-        if count[at] < cells_in_each(x.shape, axes):
-            y[at] = np.maximum(y[at], x.dtype.type(0))
-    return finished(y, x.dtype, axes, keepdims)
-
-
-def min_loops(x: CSC, *, axes: Sequence[int] | None, keepdims: int) -> Array:
-    """Compare stored entries, one at a time, and then with a zero where a cell is not stored."""
-    each_cell_once(x, "reduce_min")
-    y = np.full(kept_shape(x.shape, axes), highest(x.dtype))
-    count = np.zeros(y.shape, int)
-    for k in range(x.shape[1]):
-        for p in range(x.indptr[k], x.indptr[k + 1]):
-            at = x.indices[p] % y.shape[0], k % y.shape[1]
-            y[at] = np.minimum(y[at], x.data[p])
-            count[at] += 1
-    for at in np.ndindex(y.shape):
-        if count[at] < cells_in_each(x.shape, axes):
-            y[at] = np.minimum(y[at], x.dtype.type(0))
-    return finished(y, x.dtype, axes, keepdims)
+    return loops
 
 
 REDUCE_SUM_CSC = Kernel(
     REDUCE_SUM,
     CSC,
     bytes_moved,
-    loops=sum_loops,
+    loops=adding(divided=False),
     vectorized=stored.sum_of_stored,
     counts=sum_counts,
 )
@@ -87,7 +73,7 @@ REDUCE_MEAN_CSC = Kernel(
     REDUCE_MEAN,
     CSC,
     bytes_moved,
-    loops=mean_loops,
+    loops=adding(divided=True),
     vectorized=stored.mean_of_stored,
     counts=mean_counts,
 )
@@ -95,7 +81,7 @@ REDUCE_MAX_CSC = Kernel(
     REDUCE_MAX,
     CSC,
     bytes_moved,
-    loops=max_loops,
+    loops=choosing("reduce_max", np.maximum, lowest),
     vectorized=stored.max_of_stored,
     counts=extreme_counts,
 )
@@ -103,7 +89,7 @@ REDUCE_MIN_CSC = Kernel(
     REDUCE_MIN,
     CSC,
     bytes_moved,
-    loops=min_loops,
+    loops=choosing("reduce_min", np.minimum, highest),
     vectorized=stored.min_of_stored,
     counts=extreme_counts,
 )

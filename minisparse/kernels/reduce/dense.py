@@ -1,10 +1,11 @@
 """Reductions of plain arrays along axes, as ONNX and NumPy have them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
-from minisparse.core.dtypes import Array
+from minisparse.core.dtypes import Array, DType
 from minisparse.kernels.kernel import Kernel
 from minisparse.kernels.reduce.counts import extreme_counts, mean_counts, sum_counts
 from minisparse.kernels.reduce.shapes import bytes_moved, cells_in_each, finished, kept_shape
@@ -13,41 +14,34 @@ from minisparse.ops import REDUCE_MAX, REDUCE_MEAN, REDUCE_MIN, REDUCE_SUM
 from minisparse.ops.reductions import highest, lowest, reduced_axes
 
 
-def sum_loops(x: Array, *, axes: Sequence[int] | None, keepdims: int) -> Array:
-    """Add up elements, one at a time."""
-    y = np.zeros(kept_shape(x.shape, axes), wide_dtype(x))
-    for i in np.ndindex(x.shape):
-        at = tuple(a % length for a, length in zip(i, y.shape, strict=True))
-        y[at] += x[i]
-    return finished(y, x.dtype, axes, keepdims)
+def adding(divided: bool) -> Callable[..., Array]:
+    """Return the loops of a sum, or of a mean."""
+
+    def loops(x: Array, *, axes: Sequence[int] | None, keepdims: int) -> Array:
+        """Add up elements, one at a time; a mean is divided by the number of all cells."""
+        y = np.zeros(kept_shape(x.shape, axes), wide_dtype(x))
+        for i in np.ndindex(x.shape):
+            at = tuple(a % length for a, length in zip(i, y.shape, strict=True))
+            y[at] += x[i]
+        if divided:
+            y /= y.dtype.type(cells_in_each(x.shape, axes))
+        return finished(y, x.dtype, axes, keepdims)
+
+    return loops
 
 
-def mean_loops(x: Array, *, axes: Sequence[int] | None, keepdims: int) -> Array:
-    """Add up elements, one at a time, and divide by their number."""
-    y = np.zeros(kept_shape(x.shape, axes), wide_dtype(x))
-    for i in np.ndindex(x.shape):
-        at = tuple(a % length for a, length in zip(i, y.shape, strict=True))
-        y[at] += x[i]
-    y /= y.dtype.type(cells_in_each(x.shape, axes))
-    return finished(y, x.dtype, axes, keepdims)
+def choosing(choose: np.ufunc, worst: Callable[[DType], Any]) -> Callable[..., Array]:
+    """Return the loops of an extreme, given what it chooses and the worst that it could."""
 
+    def loops(x: Array, *, axes: Sequence[int] | None, keepdims: int) -> Array:
+        """Compare elements, one at a time; NaN wins."""
+        y = np.full(kept_shape(x.shape, axes), worst(x.dtype))
+        for i in np.ndindex(x.shape):
+            at = tuple(a % length for a, length in zip(i, y.shape, strict=True))
+            y[at] = choose(y[at], x[i])
+        return finished(y, x.dtype, axes, keepdims)
 
-def max_loops(x: Array, *, axes: Sequence[int] | None, keepdims: int) -> Array:
-    """Compare elements, one at a time; NaN wins."""
-    y = np.full(kept_shape(x.shape, axes), lowest(x.dtype))
-    for i in np.ndindex(x.shape):
-        at = tuple(a % length for a, length in zip(i, y.shape, strict=True))
-        y[at] = np.maximum(y[at], x[i])
-    return finished(y, x.dtype, axes, keepdims)
-
-
-def min_loops(x: Array, *, axes: Sequence[int] | None, keepdims: int) -> Array:
-    """Compare elements, one at a time; NaN wins."""
-    y = np.full(kept_shape(x.shape, axes), highest(x.dtype))
-    for i in np.ndindex(x.shape):
-        at = tuple(a % length for a, length in zip(i, y.shape, strict=True))
-        y[at] = np.minimum(y[at], x[i])
-    return finished(y, x.dtype, axes, keepdims)
+    return loops
 
 
 def sum_of_all(x: Array, *, axes: Sequence[int] | None, keepdims: int) -> Array:
@@ -81,7 +75,7 @@ REDUCE_SUM_DENSE = Kernel(
     REDUCE_SUM,
     None,
     bytes_moved,
-    loops=sum_loops,
+    loops=adding(divided=False),
     vectorized=sum_of_all,
     counts=sum_counts,
 )
@@ -89,7 +83,7 @@ REDUCE_MEAN_DENSE = Kernel(
     REDUCE_MEAN,
     None,
     bytes_moved,
-    loops=mean_loops,
+    loops=adding(divided=True),
     vectorized=mean_of_all,
     counts=mean_counts,
 )
@@ -97,7 +91,7 @@ REDUCE_MAX_DENSE = Kernel(
     REDUCE_MAX,
     None,
     bytes_moved,
-    loops=max_loops,
+    loops=choosing(np.maximum, lowest),
     vectorized=max_of_all,
     counts=extreme_counts,
 )
@@ -105,7 +99,7 @@ REDUCE_MIN_DENSE = Kernel(
     REDUCE_MIN,
     None,
     bytes_moved,
-    loops=min_loops,
+    loops=choosing(np.minimum, highest),
     vectorized=min_of_all,
     counts=extreme_counts,
 )

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minisparse.core.dtypes import Array
+from minisparse.core.segments import reduce_segments
 from minisparse.formats import BSR, COO, CSC, CSR, Matrix
 from minisparse.kernels.cells import each_cell_once
 from minisparse.kernels.reduce.shapes import cells_in_each, finished, kept_shape
@@ -104,7 +105,7 @@ def _sums(x: Matrix, axes: Sequence[int] | None) -> Array:
     flat = y.reshape(-1)
     for values, indptr, line in _lines_of(x, y.shape) if y.size else ():
         if indptr is not None:
-            _segmented(np.add, values, indptr, flat)
+            reduce_segments(np.add, values, indptr, flat)
         elif line is None:
             flat[0] += values.sum(dtype=y.dtype)
         else:
@@ -112,19 +113,12 @@ def _sums(x: Matrix, axes: Sequence[int] | None) -> Array:
     return y
 
 
-def _segmented(reduce: np.ufunc, values: Array, indptr: Array, out: Array) -> None:
-    """Write the reduction of each run that is not empty."""
-    filled = np.flatnonzero(np.diff(indptr))
-    if len(filled):
-        out[filled] = reduce.reduceat(values, indptr[filled], dtype=out.dtype)
-
-
 def _chosen(x: Matrix, axes: Sequence[int] | None, choose: np.ufunc, y: Array) -> Array:
     """Write to y the extremes of stored entries, and of the zeros between them."""
     flat, count = y.reshape(-1), np.zeros(y.size, np.int64)
     for values, indptr, line in _lines_of(x, y.shape) if y.size else ():
         if indptr is not None:
-            _segmented(choose, values, indptr, flat)
+            reduce_segments(choose, values, indptr, flat)
             count += np.diff(indptr)
         elif line is None:
             flat[0] = choose.reduce(values, initial=flat[0])

@@ -8,11 +8,11 @@ import numpy as np
 
 from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.tensor_type import TensorType
-from minisparse.formats import COO, Matrix, Pattern
+from minisparse.formats import COO, Matrix
 from minisparse.kernels.counts import Counts, widened_bytes
-from minisparse.kernels.kernel import Kernel, Level, Work
+from minisparse.kernels.kernel import Kernel, Level
 from minisparse.kernels.sddmm import sampling
-from minisparse.ops import SDDMM, Attrs
+from minisparse.ops import SDDMM
 
 
 def bytes_moved(a: TensorType, x: TensorType, y: TensorType) -> int:
@@ -57,11 +57,11 @@ def vectorized(a: sampling.Sampling, x: Array, y: Array) -> Matrix:
     return sampling.run(a, x, y.T)
 
 
-def work(pattern: Pattern, types: tuple[TensorType, ...], attrs: Attrs | None = None) -> Work:
-    """Return the work of the tiles to expect."""
-    return sampling.sampling_work(types)
-
-
 SDDMM_COO = Kernel(
-    SDDMM, COO, bytes_moved, loops=loops, vectorized=Level(vectorized, prepare, work), counts=counts
+    SDDMM,
+    COO,
+    bytes_moved,
+    loops=loops,
+    vectorized=Level(vectorized, prepare, sampling.work),
+    counts=counts,
 )

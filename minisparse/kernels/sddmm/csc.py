@@ -8,12 +8,12 @@ import numpy as np
 
 from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.tensor_type import TensorType
-from minisparse.formats import CSC, Matrix, Pattern
+from minisparse.formats import CSC, Matrix
 from minisparse.formats.compressed import expand
 from minisparse.kernels.counts import Counts, widened_bytes
-from minisparse.kernels.kernel import Kernel, Level, Work
+from minisparse.kernels.kernel import Kernel, Level
 from minisparse.kernels.sddmm import sampling
-from minisparse.ops import SDDMM, Attrs
+from minisparse.ops import SDDMM
 
 
 def bytes_moved(a: TensorType, x: TensorType, y: TensorType) -> int:
@@ -62,11 +62,11 @@ def vectorized(a: sampling.Sampling, x: Array, y: Array) -> Matrix:
     return sampling.run(a, y.T, x)
 
 
-def work(pattern: Pattern, types: tuple[TensorType, ...], attrs: Attrs | None = None) -> Work:
-    """Return the work of the tiles to expect."""
-    return sampling.sampling_work(types)
-
-
 SDDMM_CSC = Kernel(
-    SDDMM, CSC, bytes_moved, loops=loops, vectorized=Level(vectorized, prepare, work), counts=counts
+    SDDMM,
+    CSC,
+    bytes_moved,
+    loops=loops,
+    vectorized=Level(vectorized, prepare, sampling.work),
+    counts=counts,
 )

@@ -8,12 +8,12 @@ import numpy as np
 
 from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.tensor_type import TensorType
-from minisparse.formats import NM, Matrix, Pattern
+from minisparse.formats import NM, Matrix
 from minisparse.kernels.counts import Counts, inside_groups, widened_bytes
-from minisparse.kernels.kernel import Kernel, Level, Work
+from minisparse.kernels.kernel import Kernel, Level
 from minisparse.kernels.sddmm import sampling
 from minisparse.kernels.sddmm.edges import fill_outside
-from minisparse.ops import SDDMM, Attrs
+from minisparse.ops import SDDMM
 
 
 def bytes_moved(a: TensorType, x: TensorType, y: TensorType) -> int:
@@ -70,11 +70,11 @@ def vectorized(a: sampling.Sampling, x: Array, y: Array) -> Matrix:
     return a.matrix.with_data(values)
 
 
-def work(pattern: Pattern, types: tuple[TensorType, ...], attrs: Attrs | None = None) -> Work:
-    """Return the work of the tiles to expect."""
-    return sampling.sampling_work(types)
-
-
 SDDMM_NM = Kernel(
-    SDDMM, NM, bytes_moved, loops=loops, vectorized=Level(vectorized, prepare, work), counts=counts
+    SDDMM,
+    NM,
+    bytes_moved,
+    loops=loops,
+    vectorized=Level(vectorized, prepare, sampling.work),
+    counts=counts,
 )

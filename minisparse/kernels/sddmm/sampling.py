@@ -19,12 +19,13 @@ import numpy as np
 
 from minisparse.core.dtypes import Array, DType, accumulator
 from minisparse.core.tensor_type import TensorType
-from minisparse.formats import Matrix
+from minisparse.formats import Matrix, Pattern
 from minisparse.kernels.blas import one_thread
 from minisparse.kernels.kernel import Work
 from minisparse.kernels.scratch import scratch
 from minisparse.kernels.sddmm.lines import gather, lines_of
 from minisparse.kernels.threads import share, usable_threads
+from minisparse.ops import Attrs
 
 ROWS = 64
 """Rows of a block."""
@@ -206,7 +207,7 @@ def by_rectangles(a: TensorType) -> bool:
     return a.density >= DENSE and n * min(m, ROWS) <= CELLS
 
 
-def sampling_work(types: tuple[TensorType, ...]) -> Work:
+def work(pattern: Pattern, types: tuple[TensorType, ...], attrs: Attrs | None = None) -> Work:
     """Return what is done for entries that lie anywhere: by rectangles where they are many."""
     a, x, _ = types
     (m, n), depth = a.dims, x.dims[1]

@@ -7,18 +7,12 @@ import math
 
 import numpy as np
 
-from minisparse.core.tensor_type import TensorType
 from minisparse.formats import BSR, COO, CSC, CSR, NM, Matrix
-from minisparse.kernels.cells import each_cell_once
+from minisparse.kernels.cells import bytes_moved, each_cell_once
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Kernel
 from minisparse.kernels.silu import dense
 from minisparse.ops import SILU
-
-
-def bytes_moved(x: TensorType) -> int:
-    """Count the stored values twice; the positions are shared."""
-    return 2 * x.nnz * x.itemsize
 
 
 def loops(x: Matrix) -> Matrix:

@@ -34,6 +34,14 @@ def softmax_in_place(x: Array) -> None:
     x /= x.sum(axis=-1, keepdims=True)
 
 
+def softmax_runs_in_place(x: Array, indptr: Array) -> None:
+    """Replace each run of values ``[P]`` by its softmax, all at once, in their own dtype."""
+    counts = np.diff(indptr)
+    x -= np.repeat(segment_maxima(x, indptr), counts)
+    np.exp(x, out=x)
+    x /= np.repeat(segment_sums(x, indptr), counts)
+
+
 def softmax_of_runs(data: Array, indptr: Array) -> Array:
     """Return the softmax of each run of values, in their own dtype.
 
@@ -55,12 +63,8 @@ def softmax_of_runs(data: Array, indptr: Array) -> Array:
         if last == first + 1:
             _softmax_of_one(data[slots], found[slots])
             continue
-        starts = indptr[first : last + 1] - indptr[first]
-        counts = np.diff(starts)
         x = data[slots].astype(wide)
-        x -= np.repeat(segment_maxima(x, starts), counts)
-        np.exp(x, out=x)
-        x /= np.repeat(segment_sums(x, starts), counts)
+        softmax_runs_in_place(x, indptr[first : last + 1] - indptr[first])
         found[slots] = x
     return found
 

@@ -181,7 +181,7 @@ def run(a: Panels, b: Array, out: Array | None = None, finish: Finish | None = N
     together = len(tiles) < threads  # else each thread has tiles of its own
 
     def compute(tile: slice) -> None:
-        _multiply_tile(a, b[:, tile], c[:, tile], wide, threads if together else 1)
+        multiply_tile(a, b[:, tile], c[:, tile], wide, threads if together else 1, SCRATCH)
 
     if together or threads == 1:
         for tile in tiles:
@@ -218,20 +218,41 @@ def tile_width(columns: int, rows: int) -> int:
     return -(-columns // max(tiles, 1) // 16) * 16
 
 
-def _multiply_tile(a: Panels, b: Array, c: Array, wide: DType, threads: int) -> None:
-    """Write ``A @ b`` to ``c``, a slice of the result."""
-    tile = _tile_of(b, a.group, wide)
-    direct = c.dtype == wide and c.flags.c_contiguous
-    if a.position is None and direct and a.packed_rows == c.shape[0]:
+def multiply_tile(
+    a: Panels, b: Array, c: Array, wide: DType, threads: int = 1, room: int = SCRATCH
+) -> None:
+    """Write ``A @ b`` to ``c``, both tiles that stay near.
+
+    Parameters
+    ----------
+    a : Panels
+        The packed matrix ``[M, K]``, with chunks.
+    b : ndarray, shape (K, N)
+        Taken as it lies where it is of dtype ``wide``, a whole number of groups, and contiguous; or
+        where nothing is gathered, and its rows are.
+    c : ndarray, shape (M, N)
+        Where to write.
+    wide : numpy.dtype
+        In which products are summed.
+    threads : int
+        How many share the pieces.
+    room : int
+        Elements that a thread gathers at once.
+    """
+    tile = b
+    if a.gathered or b.dtype != wide or not _has_whole_rows(b):
+        tile = _tile_of(b, a.group, wide)
+    in_place = c.dtype == wide and a.packed_rows == c.shape[0] and _has_whole_rows(c)
+    if a.position is None and in_place:
         sums = c
-        _multiply_pieces(a, tile, sums, threads)
+        _multiply_pieces(a, tile, sums, threads, room)
     else:
         sums = scratch("sums", (a.packed_rows + 1, b.shape[1]), wide)
         sums[-1] = 0
-        _multiply_pieces(a, tile, sums[:-1], threads)
+        _multiply_pieces(a, tile, sums[:-1], threads, room)
         if a.position is None:
             c[...] = sums[: c.shape[0]]
-        elif direct:
+        elif c.dtype == wide and c.flags.c_contiguous:
             sums.take(a.position, 0, c, "clip")
         else:  # two steps are faster than one: rows are copied as whole lines first
             c[...] = sums.take(a.position, 0)
@@ -239,6 +260,12 @@ def _multiply_tile(a: Panels, b: Array, c: Array, wide: DType, threads: int) -> 
         return
     if not all_finite(sums):
         _by_columns(a.rows, b, c, wide, np.flatnonzero(~np.isfinite(sums).all(axis=0)))
+
+
+def _has_whole_rows(x: Array) -> bool:
+    """Tell whether each row lies in one piece, though perhaps apart from the next."""
+    apart, aside = x.strides
+    return aside == x.itemsize and apart >= x.shape[1] * aside
 
 
 def _tile_of(b: Array, group: int, dtype: DType) -> Array:
@@ -252,9 +279,9 @@ def _tile_of(b: Array, group: int, dtype: DType) -> Array:
     return tile
 
 
-def _multiply_pieces(a: Panels, tile: Array, sums: Array, threads: int) -> None:
+def _multiply_pieces(a: Panels, tile: Array, sums: Array, threads: int, room: int) -> None:
     """Write each panel's rows of the product to ``sums``, panel after panel."""
-    pieces = list(_pieces(a.chunks, tile.shape[1]))
+    pieces = list(_pieces(a.chunks, tile.shape[1], room))
     if threads == 1:
         _run_pieces(pieces, a, tile, sums)
     else:
@@ -268,8 +295,8 @@ def _run_pieces(pieces: Sequence[_Piece], a: Panels, tile: Array, sums: Array) -
     one that has to wait for its turn is asleep for longer than most calls last.
     """
     width = tile.shape[1]
-    lines = tile.reshape(-1, a.group * width)
     largest = max((p.columns.size for p in pieces if p.columns is not None), default=0)
+    lines = tile.reshape(-1, a.group * width) if largest else tile
     room = scratch("gathered", (largest, a.group * width), tile.dtype)
     steps = []
     for values, columns, start in pieces:
@@ -296,12 +323,12 @@ def _in_parts(pieces: Sequence[_Piece], count: int) -> list[Sequence[_Piece]]:
     return [pieces[i:j] for i, j in itertools.pairwise(bounds) if i < j]
 
 
-def _pieces(chunks: tuple[Chunk, ...], width: int) -> Iterator[_Piece]:
+def _pieces(chunks: tuple[Chunk, ...], width: int, room: int) -> Iterator[_Piece]:
     """Cut chunks so that what a piece gathers of a tile of B stays near."""
     start = 0
     for values, columns in chunks:
         panels, height, cells = values.shape
-        step = panels if columns is None else max(1, SCRATCH // max(cells * width, 1))
+        step = panels if columns is None else max(1, room // max(cells * width, 1))
         for first in range(0, panels, step):
             some = slice(first, first + step)
             yield _Piece(values[some], None if columns is None else columns[some], start)

@@ -6,17 +6,10 @@ What every sparse kernel has to beat. BLAS takes A as it lies, and reads it the 
 import numpy as np
 
 from minisparse.core.dtypes import Array, accumulator
-from minisparse.core.tensor_type import TensorType
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Kernel, Level
 from minisparse.kernels.spmm import dense
 from minisparse.ops import SPMM_T
-
-
-def bytes_moved(a: TensorType, b: TensorType) -> int:
-    """Count A, B and C once each."""
-    (m, k), n = a.dims, b.dims[1]
-    return m * k * a.itemsize + (k + m) * n * b.itemsize
 
 
 def loops(a: Array, b: Array) -> Array:
@@ -44,7 +37,7 @@ def vectorized(a: Array, b: Array, out: Array | None = None) -> Array:
 SPMM_T_DENSE = Kernel(
     SPMM_T,
     None,
-    bytes_moved,
+    dense.bytes_moved,
     loops=loops,
     vectorized=Level(vectorized, takes_out=True),
     counts=counts,

@@ -15,6 +15,9 @@ Array = np.ndarray[Any, Any]
 SUPPORTED = "bool int8 uint8 int16 int32 int64 float16 float32 float64 complex64 complex128".split()
 """Names of the element types that NumPy itself has; bfloat16 comes with ``ml_dtypes``."""
 
+PLAIN_ONLY = "uint16 uint32 uint64".split()
+"""More of NumPy's that plain arrays in a graph may have: no matrix format stores them."""
+
 
 def bfloat16() -> DType | None:
     """Return the bfloat16 dtype, or None where ``ml_dtypes`` is not installed."""
@@ -36,7 +39,13 @@ def _is_supported(dtype: DType) -> bool:
     return dtype.name in SUPPORTED or (dtype.name == "bfloat16" and bfloat16() is not None)
 
 
-def as_dtype(dtype: Any, where: str) -> DType:
+@cache
+def is_plain(dtype: DType) -> bool:
+    """Tell whether plain arrays in a graph may have a dtype."""
+    return is_supported(dtype) or dtype.name in PLAIN_ONLY
+
+
+def as_dtype(dtype: Any, where: str, plain: bool = False) -> DType:
     """Return ``dtype`` as a supported dtype in native byte order.
 
     Parameters
@@ -45,6 +54,8 @@ def as_dtype(dtype: Any, where: str) -> DType:
         What the caller gave.
     where : str
         Start of the error message: who asks.
+    plain : bool
+        Whether it is that of a plain array in a graph, which may be one of :data:`PLAIN_ONLY`.
 
     Raises
     ------
@@ -62,10 +73,9 @@ def as_dtype(dtype: Any, where: str) -> DType:
     if not found.isnative:
         # Not of every dtype: that gives a copy of the dtype, and NumPy has fast ways for its own.
         found = found.newbyteorder("=")
-    if not is_supported(found):
-        raise DTypeError(
-            f"{where}: dtype {found} is not supported; use one of {', '.join(SUPPORTED)}"
-        )
+    if not (is_plain(found) if plain else is_supported(found)):
+        names = [*SUPPORTED, *PLAIN_ONLY] if plain else SUPPORTED
+        raise DTypeError(f"{where}: dtype {found} is not supported; use one of {', '.join(names)}")
     return found
 
 

@@ -2,14 +2,18 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from minisparse.core.dtypes import Array, DType
 from minisparse.core.errors import ShapeError
+from minisparse.core.symbolic import Dim, names_in, replace_names
 
-Dim = int | str
-"""One dimension: a number, or a name such as ``"batch"`` for one that is known only at run time."""
+Known = tuple[Dim | float, ...]
+"""Elements of a small array, in order, as far as they are known before a run."""
+
+KNOWN_LIMIT = 64
+"""Arrays of more elements are not looked into for shapes and axes."""
 
 
 class Layout(NamedTuple):
@@ -52,6 +56,9 @@ class TensorType:
         Width of the indices of a sparse format.
     block : tuple of int, optional
         Height and width of the blocks of ``"bsr"``; n and m of ``"nm"``.
+    known : tuple, optional
+        The elements themselves, where it is a small array that is known before the run, such as
+        the shape for a ``reshape``; dimensions among them may be texts. None: nothing is known.
 
     Examples
     --------
@@ -68,6 +75,7 @@ class TensorType:
     stored: int | None = None
     index_dtype: DType | None = None
     block: tuple[int, int] | None = None
+    known: Known | None = field(default=None, compare=False)
 
     @property
     def ndim(self) -> int:
@@ -81,8 +89,10 @@ class TensorType:
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """Names of the dimensions that are not numbers yet, each once, in order."""
-        return tuple(dict.fromkeys(d for d in self.shape if isinstance(d, str)))
+        """Names in the dimensions that are not numbers yet, each once, in order."""
+        if all(isinstance(d, int) for d in self.shape):
+            return ()
+        return tuple(dict.fromkeys(name for d in self.shape for name in names_in(d)))
 
     @property
     def dims(self) -> tuple[int, ...]:
@@ -125,14 +135,31 @@ class TensorType:
         return 0 if self.index_dtype is None else self.index_dtype.itemsize
 
     def bind(self, sizes: Mapping[str, int]) -> "TensorType":
-        """Return the type with named dimensions replaced by the given numbers."""
-        shape = tuple(sizes.get(d, d) if isinstance(d, str) else d for d in self.shape)
-        return replace(self, shape=shape)
+        """Return the type with names in its dimensions replaced by the given numbers."""
+        known = self.known
+        if known is not None:
+            known = tuple(replace_names(d, sizes) if isinstance(d, str) else d for d in known)
+        shape = tuple(replace_names(d, sizes) for d in self.shape)
+        return replace(self, shape=shape, known=known)
 
     def __repr__(self) -> str:
         """Return it as ``float32[512, 64] csr nnz=3277``."""
         text = f"{self.dtype}[{', '.join(map(str, self.shape))}]"
         return text if self.format == "dense" else f"{text} {self.layout} nnz={self.nnz}"
+
+
+def known_type(array: Array) -> TensorType:
+    """Return the type of a constant or of an array at hand, its elements noted if it is small.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> known_type(np.array([2, -1])).known
+    (2, -1)
+    """
+    noted = array.ndim <= 1 and array.size <= KNOWN_LIMIT and array.dtype.kind in "biuf"
+    known = tuple(array.reshape(-1).tolist()) if noted else None
+    return TensorType(tuple(array.shape), array.dtype, known=known)
 
 
 def dense_type(array: Array) -> TensorType:

@@ -121,7 +121,7 @@ def _priced(
     graph: Graph, node: Node, kernel: Kernel, level: str, layout: Layout, target: Target
 ) -> Candidate | None:
     """Return a candidate with its price, or None where op or library take no such weight."""
-    types = graph.operand_types(node)
+    types = tuple(map(target.size, graph.operand_types(node)))
     at = node.op.base.weight
     pattern, weight_bytes, attrs = None, 0, node.attrs
     if at is not None and at < len(types):
@@ -138,7 +138,7 @@ def _priced(
         attrs = stored_attrs(node, graph.operand_types(node)[at], layout)
         if not all(c.holds(types, attrs) for c in node.op.constraints):
             return None
-        now, then = graph.types[node.output], node.op.infer(types, attrs)[0]
+        now, then = target.size(graph.types[node.output]), node.op.infer(types, attrs)[0]
         if (now.layout, now.shape) != (then.layout, then.shape):
             return None  # who reads the result would find another kind of value
     if level in PROVIDERS:

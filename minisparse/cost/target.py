@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from minisparse.core.tensor_type import TensorType
 from minisparse.cost.machine import Machine, find_machine
 from minisparse.graph import Graph
 
@@ -27,6 +28,10 @@ class Target:
     machine: Machine = field(default_factory=lambda: find_machine("cpu"))
     sizes: Mapping[str, int] = field(default_factory=dict)
     levels: tuple[str, ...] = ("vectorized",)
+
+    def size(self, type: TensorType) -> TensorType:
+        """Return a type in which every size that is still unknown is the usual one."""
+        return type.bind(dict.fromkeys(type.symbols, USUAL_SIZE)) if type.symbols else type
 
     def bind(self, graph: Graph) -> Graph:
         """Return the graph with every named dimension set to the size to expect."""

@@ -31,6 +31,9 @@ class Step:
         weight is computed by the graph and has to be prepared at each run.
     prepare_seconds : float
         How long preparing took.
+    unsettled : bool
+        Whether sizes of operands or results are known at run time only; the op's constraints are
+        checked again then.
     """
 
     node: Node
@@ -39,6 +42,7 @@ class Step:
     why: str
     packed: Any = None
     prepare_seconds: float = 0.0
+    unsettled: bool = False
 
     @property
     def level(self) -> Level:

@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from minisparse.core.errors import UnsupportedOpError
+from minisparse.core.symbolic import is_unknown
 from minisparse.core.tensor_type import Layout
 from minisparse.cost import Candidate, Target, candidates
 from minisparse.dispatch.plan import Plan, Step
@@ -45,7 +46,7 @@ def make_plan(
             )
         )
     steps = tuple(
-        _step(graph, node, priced[node.name], _columns(sized, node)) for node in graph.nodes
+        _step(graph, node, priced[node.name], _columns(sized, node, target)) for node in graph.nodes
     )
     return Plan(source, graph, target, steps, reports)
 
@@ -58,13 +59,13 @@ def _layout(graph: Graph, node: Node) -> Layout | None:
     return graph.types[node.inputs[at]].layout
 
 
-def _columns(graph: Graph, node: Node) -> int:
+def _columns(graph: Graph, node: Node, target: Target) -> int:
     """Return how many columns a node's weight meets: outputs for each of its rows."""
     at = node.op.base.weight
     if at is None or at >= len(node.inputs):
         return 0
-    rows = max((1, *graph.types[node.inputs[at]].dims[:1]))
-    return graph.types[node.output].size // rows
+    weight, result = (target.size(graph.types[name]) for name in (node.inputs[at], node.output))
+    return result.size // max((1, *weight.dims[:1]))
 
 
 def _fits(graph: Graph, node: Node, candidate: Candidate) -> bool:
@@ -79,7 +80,14 @@ def _step(graph: Graph, node: Node, priced: tuple[Candidate, ...], columns: int)
     start = time.perf_counter()
     packed = _packed(graph, node, chosen, columns)
     seconds = 0.0 if packed is None else time.perf_counter() - start
-    return Step(node, chosen, priced, _reason(chosen, priced), packed, seconds)
+    why = _reason(chosen, priced)
+    return Step(node, chosen, priced, why, packed, seconds, _is_unsettled(graph, node))
+
+
+def _is_unsettled(graph: Graph, node: Node) -> bool:
+    """Tell whether only the run tells a size of an operand or a result."""
+    types = [graph.types[name] for name in (*node.inputs, *node.outputs)]
+    return any(is_unknown(dim) for type in types for dim in type.shape)
 
 
 def _packed(graph: Graph, node: Node, chosen: Candidate, columns: int) -> Any:

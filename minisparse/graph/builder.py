@@ -7,7 +7,8 @@ import numpy as np
 
 from minisparse.core.dtypes import as_dtype
 from minisparse.core.errors import GraphError, UnsupportedOpError
-from minisparse.core.tensor_type import Dim, TensorType, dense_type
+from minisparse.core.symbolic import Dim
+from minisparse.core.tensor_type import TensorType, known_type
 from minisparse.formats import Matrix
 from minisparse.graph.graph import Constant, Graph
 from minisparse.graph.node import Node
@@ -43,7 +44,7 @@ class GraphBuilder:
 
     def input(self, name: str, shape: Sequence[Dim], dtype: Any = "float32") -> str:
         """Declare an input; a string in ``shape`` names a dimension known only at run time."""
-        self._define(name, TensorType(tuple(shape), as_dtype(dtype, f"input '{name}'")))
+        self._define(name, TensorType(tuple(shape), as_dtype(dtype, f"input '{name}'", plain=True)))
         self._inputs[name] = self._types[name]
         return name
 
@@ -51,8 +52,9 @@ class GraphBuilder:
         """Add a weight: a plain array (anything ``np.asarray`` takes) or a sparse matrix."""
         if not isinstance(value, Matrix):
             value = np.asarray(value)
-            value = value.astype(as_dtype(value.dtype, f"constant '{name}'"), copy=False)
-        self._define(name, value.type if isinstance(value, Matrix) else dense_type(value))
+            dtype = as_dtype(value.dtype, f"constant '{name}'", plain=True)
+            value = value.astype(dtype, copy=False)
+        self._define(name, value.type if isinstance(value, Matrix) else known_type(value))
         self._constants[name] = value
         return name
 

@@ -15,7 +15,8 @@ import numpy as np
 from minisparse.core.dtypes import Array, as_dtype
 from minisparse.core.errors import MinisparseError, ModelFileError, UnsupportedOpError
 from minisparse.core.npz import read_npz, write_npz
-from minisparse.core.tensor_type import Dim, TensorType
+from minisparse.core.symbolic import Dim
+from minisparse.core.tensor_type import TensorType
 from minisparse.formats import FORMATS, Matrix
 from minisparse.graph.graph import Constant, Graph
 from minisparse.graph.node import Node
@@ -137,7 +138,7 @@ def _input_from_json(name: str, text: Mapping[str, Any]) -> TensorType:
     ):
         raise ModelFileError(f"input '{name}': its shape {given!r} is no list of sizes and names")
     shape: tuple[Dim, ...] = tuple(given)
-    return TensorType(shape, as_dtype(text["dtype"], f"input '{name}'"))
+    return TensorType(shape, as_dtype(text["dtype"], f"input '{name}'", plain=True))
 
 
 def _node_from_json(text: Mapping[str, Any]) -> Node:
@@ -153,7 +154,7 @@ def _hashable(value: Any) -> Any:
 
 def _constant_from_json(text: Mapping[str, Any], i: int, arrays: Mapping[str, Array]) -> Constant:
     name, format = text["name"], text["format"]
-    dtype = as_dtype(text["dtype"], f"constant '{name}'")
+    dtype = as_dtype(text["dtype"], f"constant '{name}'", plain=text["format"] == "dense")
 
     def part(role: str) -> Array:
         member = f"c{i}.{role}"

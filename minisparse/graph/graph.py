@@ -3,14 +3,16 @@
 A rewrite returns another graph; :func:`minisparse.graph.verify.verify` runs on every one.
 """
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import GraphError, MinisparseError
-from minisparse.core.tensor_type import TensorType, dense_type
+from minisparse.core.symbolic import UNKNOWN
+from minisparse.core.tensor_type import TensorType, known_type
 from minisparse.formats import Matrix, Pattern
 from minisparse.graph.node import Node
 
@@ -62,8 +64,9 @@ class Graph:
     def types(self) -> dict[str, TensorType]:
         """The type of every value, inferred in the order of the nodes."""
         types = dict(self.inputs)
+        unknown = itertools.count(1)
         for name, constant in self.constants.items():
-            types[name] = constant.type if isinstance(constant, Matrix) else dense_type(constant)
+            types[name] = constant.type if isinstance(constant, Matrix) else known_type(constant)
         for node in self.nodes:
             try:
                 results = node.op.infer([types[i] for i in node.inputs], node.attrs)
@@ -75,7 +78,8 @@ class Graph:
                     f"node '{node.name}': {node.op.name} gives {len(results)} results, "
                     f"but {len(node.outputs)} names are defined"
                 )
-            types.update(zip(node.outputs, results, strict=True))
+            numbered = [_numbered(result, unknown) for result in results]
+            types.update(zip(node.outputs, numbered, strict=True))
         return types
 
     @cached_property
@@ -163,3 +167,11 @@ class Graph:
         from minisparse.graph.printer import to_html
 
         return to_html(self)
+
+
+def _numbered(type: TensorType, numbers: Iterator[int]) -> TensorType:
+    """Return a type in which each size that nothing tells has a number of its own."""
+    if UNKNOWN not in type.shape:
+        return type
+    shape = tuple(f"{UNKNOWN}{next(numbers)}" if d == UNKNOWN else d for d in type.shape)
+    return replace(type, shape=shape)

@@ -9,6 +9,7 @@ from minisparse.kernels.execute import EPILOGUE_OPS, execute, make_finish, pack
 from minisparse.kernels.kernel import LEVELS, Finish, Kernel, Level, Work
 from minisparse.kernels.library import PROVIDERS, Provider
 from minisparse.kernels.lookup import find_level, kernels_for, level_of, usable_levels
+from minisparse.kernels.plain import plain_kernels
 from minisparse.kernels.spgemm.bound import SpgemmBound, spgemm_bound
 
 KERNELS: dict[str, Kernel]
@@ -44,6 +45,7 @@ def __getattr__(name: str) -> Any:
     """Load every kernel when they are first asked for (PEP 562)."""
     if name == "KERNELS":
         found = {k.name: k for k in declared(__name__, __path__, Kernel).values()}
+        found |= plain_kernels(found)
         globals()[name] = found
         return found
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -9,12 +9,13 @@ from minisparse.core.discover import declared
 from minisparse.core.errors import MissingExtraError, UnsupportedOpError, UsageError
 from minisparse.kernels.kernel import LEVELS, Kernel, Level
 from minisparse.kernels.library import PROVIDERS, choose
+from minisparse.kernels.plain import plain_kernel
 from minisparse.ops import Op
 from minisparse.ops.op import Types
 
 
 def kernels_for(op: Op) -> list[Kernel]:
-    """Return the kernels of an op; for a fused op those of its base.
+    """Return the kernels of an op; for a fused op those of its base. There is always one.
 
     Examples
     --------
@@ -22,17 +23,18 @@ def kernels_for(op: Op) -> list[Kernel]:
     >>> [kernel.name for kernel in kernels_for(SPMM_RELU)][-3:]
     ['spmm_csr', 'spmm_dense', 'spmm_nm']
     """
-    return list(_kernels_of(op.base.name))
+    return list(_declared_for(op.base.name)) or [plain_kernel(op.base)]
 
 
 @cache
-def _kernels_of(op: str) -> tuple[Kernel, ...]:
-    """Load the folder that is called as the op is; where there is none, all of them."""
-    folder = f"minisparse.kernels.{op}"
-    if find_spec(folder) is None:
-        folder = "minisparse.kernels"
-    found = declared(folder, import_module(folder).__path__, Kernel).values()
-    return tuple(kernel for kernel in found if kernel.op.name == op)
+def _declared_for(op: str) -> tuple[Kernel, ...]:
+    """Load the folder that is called as the op is, or as the op's name begins: ``reduce``."""
+    for name in (op, op.partition("_")[0]):
+        folder = f"minisparse.kernels.{name}"
+        if name.isidentifier() and find_spec(folder) is not None:
+            found = declared(folder, import_module(folder).__path__, Kernel).values()
+            return tuple(kernel for kernel in found if kernel.op.name == op)
+    return ()
 
 
 def find_level(op: Op, format: str, level: str, types: Types = ()) -> tuple[Kernel, Level]:

@@ -22,7 +22,7 @@ from minisparse.ops.op import Attrs, Constraint, Op, Sample, Types
 
 def _same(types: Types, attrs: Attrs) -> TensorType:
     """Return x's own type: a sparse result stores what x stores."""
-    return replace(types[0])
+    return replace(types[0], known=None)
 
 
 def _one_each(types: Types, attrs: Attrs) -> int:

@@ -1,40 +1,12 @@
-"""Arithmetic on dimensions that may still be names, and the sums of products that many ops need."""
+"""How dimensions meet, known or not, and the sums of products that many ops need."""
 
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from minisparse.core.dtypes import Array, DType, accumulator
-from minisparse.core.errors import ShapeError
-from minisparse.core.tensor_type import Dim, TensorType
-
-
-def product(dims: Iterable[Dim], where: str) -> Dim:
-    """Multiply dimensions; a name survives where everything beside it is 1.
-
-    Raises
-    ------
-    ShapeError
-        If the product would need the value of a name.
-
-    Examples
-    --------
-    >>> product((32, 2, 2), "flatten"), product(("batch", 1), "flatten")
-    (128, 'batch')
-    """
-    dims = tuple(dims)
-    names = [d for d in dims if isinstance(d, str)]
-    number = 1
-    for d in dims:
-        number *= d if isinstance(d, int) else 1
-    if number == 0 or not names:
-        return number
-    if number == 1 and len(names) == 1:
-        return names[0]
-    raise ShapeError(
-        f"{where}: cannot multiply {' * '.join(map(str, dims))} while {names[0]} is only a name; "
-        f"bind it first: graph.bind({names[0]}=1)"
-    )
+from minisparse.core.symbolic import UNKNOWN, Dim, is_unknown
+from minisparse.core.tensor_type import TensorType
 
 
 def window_count(size: int, kernel: int, stride: int, dilation: int, padding: int) -> int:
@@ -48,7 +20,7 @@ def window_count(size: int, kernel: int, stride: int, dilation: int, padding: in
 def broadcast(shapes: Sequence[tuple[Dim, ...]]) -> tuple[Dim, ...] | None:
     """Return the shape to which all broadcast as in NumPy, or None where they do not.
 
-    A name broadcasts with itself and with 1 only.
+    A text broadcasts with itself and with 1 only; a size of which nothing is known with any.
 
     Examples
     --------
@@ -59,11 +31,28 @@ def broadcast(shapes: Sequence[tuple[Dim, ...]]) -> tuple[Dim, ...] | None:
     found: list[Dim] = [1] * ndim
     for shape in shapes:
         for i, d in enumerate(shape, start=ndim - len(shape)):
-            if found[i] == 1:
-                found[i] = d
-            elif d not in (1, found[i]):
+            met = _meet(found[i], d)
+            if met is None:
                 return None
+            found[i] = met
     return tuple(found)
+
+
+def _meet(a: Dim, b: Dim) -> Dim | None:
+    """Return to what two dimensions broadcast, None where they never do."""
+    if a == 1 or a == b:
+        return b
+    if b == 1:
+        return a
+    if is_unknown(a) or is_unknown(b):
+        sizes = [d for d in (a, b) if isinstance(d, int)]
+        return sizes[0] if sizes else UNKNOWN
+    return None
+
+
+def may_equal(a: Dim, b: Dim) -> bool:
+    """Tell whether two dimensions are equal, or may turn out so because one is unknown."""
+    return a == b or is_unknown(a) or is_unknown(b)
 
 
 def result_dtype(types: Iterable[TensorType]) -> DType:

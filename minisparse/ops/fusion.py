@@ -98,7 +98,7 @@ class _Pair:
         """Return a constraint of the second on the fused op's operands."""
         return lambda types, attrs: c.holds(self.between(types, attrs), attrs)
 
-    def dense(self, operands: Sequence[Array], attrs: "Attrs") -> Array:
+    def dense(self, operands: Sequence[Array], attrs: "Attrs") -> Any:
         """Compute one after the other."""
         own, rest = self.cut(operands)
         return self.after.dense((self.first.dense(own, attrs), *rest), attrs)

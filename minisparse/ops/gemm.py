@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from minisparse.core.dtypes import Array
-from minisparse.core.tensor_type import Dim, TensorType
+from minisparse.core.symbolic import Dim
+from minisparse.core.tensor_type import TensorType
 from minisparse.ops.constraints import dtypes_mix, has_ndim
 from minisparse.ops.dims import broadcast, matmul, result_dtype
 from minisparse.ops.hard_matrices import random_values

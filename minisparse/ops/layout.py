@@ -6,10 +6,10 @@ import numpy as np
 
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import UnsupportedOpError
+from minisparse.core.symbolic import multiply
 from minisparse.core.tensor_type import TensorType
 from minisparse.core.triplets import Triplets
 from minisparse.ops.constraints import are_ints, dtypes_mix
-from minisparse.ops.dims import product
 from minisparse.ops.hard_matrices import hard_matrices, random_values
 from minisparse.ops.op import Attrs, Constraint, Op, Sample, Types
 
@@ -55,6 +55,7 @@ TRANSPOSE = Op(
     _no_flops,
     _transpose_samples,
     attrs={"perm": None},
+    moves=True,
 )
 
 
@@ -66,7 +67,7 @@ def _axis(types: Types, attrs: Attrs) -> int:
 def _flattened(types: Types, attrs: Attrs) -> TensorType:
     (x,) = types
     axis = _axis(types, attrs)
-    shape = product(x.shape[:axis], "flatten"), product(x.shape[axis:], "flatten")
+    shape = multiply(x.shape[:axis]), multiply(x.shape[axis:])
     return TensorType(shape, x.dtype)
 
 
@@ -104,12 +105,13 @@ FLATTEN = Op(
     _no_flops,
     _flatten_samples,
     attrs={"axis": 1},
+    moves=True,
 )
 
 
 def _converted(types: Types, attrs: Attrs) -> TensorType:
     (x,) = types
-    shape = x.shape[0], product(x.shape[1:], "convert")
+    shape = x.shape[0], multiply(x.shape[1:])
     block = attrs["block"]
     return TensorType(
         shape, x.dtype, attrs["format"], block=None if block is None else tuple(block)

@@ -54,7 +54,7 @@ class Sample:
 
 def _letter(name: str, given: TensorType) -> str:
     """Return an operand's name as the field writes it: matrices in capitals."""
-    name = name.rstrip("?")
+    name = name.rstrip("?*")
     return name.upper() if len(name) == 1 and given.ndim > 1 else name
 
 
@@ -97,13 +97,15 @@ class Op:
         The name in graphs and in ``docs/language.md``: ``"spmm"``; for ops of ONNX their
         ONNX name in snake case, with ONNX's semantics and attribute names.
     operands : tuple of str
-        Names of the operands in order; a trailing ``?`` marks an optional one.
+        Names of the operands in order; a trailing ``?`` marks an optional one, and a trailing
+        ``*`` at the last one that there may be any number of it.
     constraints : tuple of Constraint
         Checked in order before anything else; the first breach is reported.
     result : callable
         From operand types and attributes to the type of the result, or a tuple of several.
     dense : callable
-        From operand arrays and attributes to the result: the meaning, plainly written.
+        From operand arrays and attributes to the result, or a tuple of several: the meaning,
+        plainly written.
     flops : callable
         From operand types and attributes to floating-point operations; a multiply-add counts 2.
     samples : callable
@@ -122,6 +124,8 @@ class Op:
     sums_products : bool
         Whether it is sums of products of two operands that take its time: a matrix
         multiplication, a convolution.
+    moves : bool
+        Whether it only moves elements and computes none; its result may be a view of an operand.
     parts : tuple of Op
         For a fused op what it was made of; see :meth:`then`.
     """
@@ -130,7 +134,7 @@ class Op:
     operands: tuple[str, ...]
     constraints: tuple[Constraint, ...]
     result: Callable[[Types, Attrs], TensorType | tuple[TensorType, ...]]
-    dense: Callable[[Sequence[Array], Attrs], Array]
+    dense: Callable[[Sequence[Array], Attrs], Any]
     flops: Callable[[Types, Attrs], int]
     samples: Callable[[np.random.Generator], Iterable[Sample]]
     attrs: Attrs = field(default_factory=dict)
@@ -138,6 +142,7 @@ class Op:
     companions: Callable[[Array, np.random.Generator], tuple[Array, ...]] = _no_companions
     elementwise: bool = False
     sums_products: bool = False
+    moves: bool = False
     parts: tuple["Op", ...] = ()
 
     def then(self, after: "Op") -> "Op":
@@ -234,11 +239,25 @@ class Op:
                 )
         return {**self.attrs, **plain}
 
+    def operand_names(self, count: int) -> tuple[str, ...]:
+        """Return a name for each of ``count`` operands: the last is repeated if there may be many.
+
+        Examples
+        --------
+        >>> from minisparse.ops import GEMM
+        >>> GEMM.operand_names(2)
+        ('a', 'b')
+        """
+        names = self.operands
+        if names and names[-1].endswith("*"):
+            names = (*names[:-1], *[names[-1]] * (count - len(names) + 1))
+        return names[:count]
+
     def _describe(self, types: Types, attrs: Attrs, error: type[MinisparseError]) -> str:
         """Return what was given, in the field's letters: ``A is 2x3 but B is 4x5``."""
         given = [
             f"{_letter(name, t)} is {_told(t, error)}"
-            for name, t in zip(self.operands, types, strict=False)
+            for name, t in zip(self.operand_names(len(types)), types, strict=True)
         ]
         text = (" but " if len(given) == 2 else ", ").join(given)
         chosen = [f"{n}={v!r}" for n, v in attrs.items() if v != self.attrs[n]]
@@ -248,15 +267,16 @@ class Op:
         return text + (f" ({', '.join(names)} named, not known)" if names else "")
 
     def _check_count(self, types: Types) -> None:
-        least = sum(not name.endswith("?") for name in self.operands)
-        if not least <= len(types) <= len(self.operands):
+        least = sum(not name.endswith(("?", "*")) for name in self.operands)
+        if len(types) < least or len(self.operand_names(len(types))) < len(types):
             wanted = ", ".join(self.operands)
             raise ShapeError(
                 f"{self.name} (C0): {len(types)} operands given, but it takes {wanted}"
             )
 
     def _check_storage(self, types: Types) -> None:
-        for i, (name, given) in enumerate(zip(self.operands, types, strict=False)):
+        names = self.operand_names(len(types))
+        for i, (name, given) in enumerate(zip(names, types, strict=True)):
             if given.format != "dense" and i not in self.sparse:
                 named = " and ".join(_letter(self.operands[at], types[at]) for at in self.sparse)
                 may = f"only {named}" if named else "no operand"

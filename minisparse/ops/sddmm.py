@@ -18,7 +18,7 @@ from minisparse.ops.op import Attrs, Constraint, Op, Sample, Types
 
 def _result(types: Types, attrs: Attrs) -> TensorType:
     """Return A's type, in the common dtype: the same positions hold other values."""
-    return replace(types[0], dtype=result_dtype(types))
+    return replace(types[0], dtype=result_dtype(types), known=None)
 
 
 def _dense(operands: Sequence[Array], attrs: Attrs) -> Array:

@@ -4,6 +4,7 @@ A cell that is not stored has no weight, as if it were -inf; one that is stored 
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -63,7 +64,7 @@ SOFTMAX = Op(
         has_ndim("C1", "A must be 2-D", {0: 2}),
         has_kind("C2", "f", "the dtype must be real floating-point"),
     ),
-    lambda types, attrs: types[0],
+    lambda types, attrs: replace(types[0], known=None),
     _dense,
     _flops,
     _samples,

@@ -8,7 +8,7 @@ from types import ModuleType
 from minisparse.oracle.check import check
 from minisparse.oracle.contracts import calls
 from minisparse.oracle.end_to_end import distances
-from minisparse.oracle.exact import exact
+from minisparse.oracle.exact import exact, exact_results
 from minisparse.oracle.outcomes import Crashed, TimedOut, Unsupported
 from minisparse.oracle.plan_check import NodeJudgement, run_exact, verify_nodes
 from minisparse.oracle.profile import DEFAULT, IEEE, Profile
@@ -32,6 +32,7 @@ __all__ = [
     "check",
     "distances",
     "exact",
+    "exact_results",
     "judge",
     "run_exact",
     "verify_nodes",

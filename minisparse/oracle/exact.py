@@ -25,13 +25,13 @@ from minisparse.oracle import (
     sparse_product,
 )
 from minisparse.oracle.choices import meant, products, result_dtype
+from minisparse.oracle.families import FAMILIES, Answer
 from minisparse.oracle.products import add_implicit_zeros
 from minisparse.oracle.profile import DEFAULT, Profile
 from minisparse.oracle.sums import Sums, addend, exact_products
 from minisparse.oracle.truth import Truth, from_array
 
 Operand = Array | Matrix | Triplets
-Answer = Sums | Truth
 
 
 def exact(
@@ -66,23 +66,37 @@ def exact(
     >>> truth.hi[0, 0], truth.lo[0, 0]
     (np.float64(1e+16), np.float64(1.0))
     """
+    return exact_results(op, operands, attrs, profile)[0]
+
+
+def exact_results(
+    op: Op,
+    operands: Sequence[Operand],
+    attrs: Mapping[str, Any] | None = None,
+    profile: Profile = DEFAULT,
+) -> tuple[Truth, ...]:
+    """Return the exact answers of an op, one for each of its results; see :func:`exact`."""
     attrs = op.complete(attrs or {})
     base, *rest = op.split(operands)
     answer = _base(op.base, base, attrs, profile)
+    if isinstance(answer, tuple):
+        return tuple(map(_settled, answer))
     for part, more in zip(op.epilogue, rest, strict=True):
         if part.name not in EPILOGUES:
             raise _unknown(part, EPILOGUES)
         answer = EPILOGUES[part.name](answer, [_as_array(x) for x in more], attrs)
-    return _settled(answer)
+    return (_settled(answer),)
 
 
 def _base(
     op: Op, operands: Sequence[Operand], attrs: Mapping[str, Any], profile: Profile
-) -> Answer:
+) -> Answer | tuple[Answer, ...]:
     if op.name in PRODUCTS:
         return PRODUCTS[op.name](operands, attrs, profile)
     if op.name in OTHERS:
         return OTHERS[op.name]([_as_array(x) for x in operands], attrs)
+    if op.name in FAMILIES:
+        return FAMILIES[op.name]([_as_array(x) for x in operands], attrs)
     raise _unknown(op, KNOWN)
 
 
@@ -281,5 +295,5 @@ EPILOGUES: dict[str, Callable[[Answer, Sequence[Array], Mapping[str, Any]], Answ
     "silu": lambda answer, more, attrs: activations.silu(_settled(answer)),
     "clip": lambda answer, more, attrs: activations.clip(_settled(answer), attrs),
 }
-KNOWN = (*PRODUCTS, *OTHERS)
+KNOWN = (*PRODUCTS, *OTHERS, *FAMILIES)
 """Names of the ops that have an exact answer; fusions of them with ``EPILOGUES`` have one too."""

@@ -15,7 +15,7 @@ from minisparse.core.errors import UsageError
 from minisparse.core.triplets import Triplets
 from minisparse.formats import Matrix
 from minisparse.graph import Graph, Node
-from minisparse.oracle.exact import Operand, exact
+from minisparse.oracle.exact import Operand, exact, exact_results
 from minisparse.oracle.profile import Profile, find_profile
 from minisparse.oracle.verdict import Judgement, judge
 
@@ -131,6 +131,8 @@ def _verify(
     node: Node, values: Mapping[str, Value], columns: int | None, profile: Profile
 ) -> NodeJudgement:
     operands: Sequence[Operand] = [values[name] for name in node.inputs]
+    if len(node.outputs) > 1:
+        return _all_judged(node, operands, [values[name] for name in node.outputs], profile)
     got: Any = values[node.output]
     got = got.to_dense() if isinstance(got, Matrix) else got
     cut = _CUTS.get(node.op.base.name)
@@ -160,6 +162,16 @@ def _judged(
     truth = exact(node.op, operands, node.attrs, profile)
     found = judge(got, truth, part)
     return NodeJudgement(node.name, node.op.name, found, part and part[1])
+
+
+def _all_judged(
+    node: Node, operands: Sequence[Operand], results: Sequence[Any], profile: Profile
+) -> NodeJudgement:
+    """Judge each of several results; the worst one speaks for the node."""
+    truths = exact_results(node.op, operands, node.attrs, profile)
+    found = [judge(got, truth) for got, truth in zip(results, truths, strict=True)]
+    worst = max(found, key=lambda j: (not j.passed, j.error_over_bound))
+    return NodeJudgement(node.name, node.op.name, worst)
 
 
 def _cut_addend(c: Array, rows: int, chosen: Array) -> Array:
@@ -209,7 +221,8 @@ def run_exact(
         if node.op.name == "convert" and node.attrs["format"] != "dense":
             values[node.output] = _stored(operands[0])
         else:
-            values[node.output] = exact(node.op, operands, node.attrs, meaning).rounded()
+            truths = exact_results(node.op, operands, node.attrs, meaning)
+            values.update(zip(node.outputs, (t.rounded() for t in truths), strict=True))
     found = {shown: values[name] for shown, name in graph.outputs.items()}
     return {n: v if isinstance(v, np.ndarray) else v.to_dense() for n, v in found.items()}
 

@@ -6,10 +6,12 @@ it; the folder finds it. The order follows from what each pass says must come be
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 
 from minisparse.core.errors import InternalError, UsageError
+from minisparse.core.symbolic import UNKNOWN, is_unknown
+from minisparse.core.tensor_type import TensorType
 from minisparse.cost import Target
 from minisparse.graph import Graph
 
@@ -126,7 +128,7 @@ def _check_interface(report: PassReport) -> None:
     """Raise InternalError if inputs, or names and types of outputs, changed."""
 
     def interface(graph: Graph) -> tuple[object, ...]:
-        outputs = {name: graph.types[value] for name, value in graph.outputs.items()}
+        outputs = {name: _unnumbered(graph.types[value]) for name, value in graph.outputs.items()}
         return dict(graph.inputs), outputs
 
     if interface(report.before) != interface(report.after):
@@ -134,6 +136,11 @@ def _check_interface(report: PassReport) -> None:
             f"pass {report.name} changed the graph's inputs or outputs: "
             f"{interface(report.before)} became {interface(report.after)}"
         )
+
+
+def _unnumbered(type: TensorType) -> TensorType:
+    """Return a type in which sizes that nothing tells have no numbers, which a pass may change."""
+    return replace(type, shape=tuple(UNKNOWN if is_unknown(d) else d for d in type.shape))
 
 
 def _node_changes(report: PassReport) -> tuple[str, ...]:

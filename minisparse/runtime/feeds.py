@@ -7,6 +7,7 @@ import numpy as np
 
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import DTypeError, ShapeError, UsageError
+from minisparse.core.symbolic import names_in, replace_names
 from minisparse.core.tensor_type import TensorType
 from minisparse.graph import Graph
 
@@ -42,11 +43,14 @@ def check_feeds(graph: Graph, feeds: Mapping[str, Any]) -> dict[str, Array]:
         given = ", ".join(feeds) or "nothing"
         raise UsageError(f"graph '{graph.name}' takes {wanted}; {problem}; given: {given}")
     sizes: dict[str, int] = {}
-    return {n: _fitting(n, feeds[n], type, sizes) for n, type in graph.inputs.items()}
+    fitting = {n: _fitting(n, feeds[n], type, sizes) for n, type in graph.inputs.items()}
+    for name, array in fitting.items():  # now that every name has its size
+        _check_sizes(name, array, graph.inputs[name], sizes)
+    return fitting
 
 
 def _fitting(name: str, given: Any, type: TensorType, sizes: dict[str, int]) -> Array:
-    """Return one fed array after comparing it with its input's type."""
+    """Return one fed array, its dtype and axes compared with its input's; note sizes of names."""
     array: Array = given if hasattr(given, "dtype") else np.asarray(given)
     if array.dtype != type.dtype:
         raise DTypeError(
@@ -58,11 +62,18 @@ def _fitting(name: str, given: Any, type: TensorType, sizes: dict[str, int]) -> 
             f"input '{name}' has shape {array.shape}, but the model wants {type}: "
             f"it needs {type.ndim} dimensions, not {array.ndim}"
         )
+    for size, wanted in zip(array.shape, type.shape, strict=True):
+        if names_in(wanted) == (wanted,):
+            sizes.setdefault(str(wanted), size)
+    return array
+
+
+def _check_sizes(name: str, array: Array, type: TensorType, sizes: dict[str, int]) -> None:
+    """Raise ShapeError where a size is not the one that its number, or its name, tells."""
     for axis, (size, wanted) in enumerate(zip(array.shape, type.shape, strict=True)):
-        expected = sizes.setdefault(wanted, size) if isinstance(wanted, str) else wanted
-        if size != expected:
+        expected = replace_names(wanted, sizes)
+        if isinstance(expected, int) and size != expected:
             raise ShapeError(
                 f"input '{name}' has shape {array.shape}, but the model wants {type}: "
                 f"axis {axis} is {size}, not {expected}"
             )
-    return array

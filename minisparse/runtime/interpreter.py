@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 
 from minisparse.core.dtypes import Array
+from minisparse.core.errors import MinisparseError
+from minisparse.core.tensor_type import known_type
 from minisparse.dispatch import Plan, Step
+from minisparse.formats import Matrix
 from minisparse.graph import Constant
 from minisparse.kernels import execute, pack
 from minisparse.runtime.events import DidRun, Event, WillRun
@@ -64,6 +67,8 @@ def _start(plan: Plan, feeds: Mapping[str, Any]) -> list[Any]:
 
 def _execute(step: Step, operands: tuple[Constant, ...]) -> tuple[Constant, ...]:
     """Run one kernel on one node's operands, the weight in the form it was prepared in."""
+    if step.unsettled:
+        _check(step, operands)
     at = step.node.op.base.weight
     if at is not None and step.level.prepare is not None:
         packed = pack(step.level, operands[at]) if step.packed is None else step.packed
@@ -71,6 +76,15 @@ def _execute(step: Step, operands: tuple[Constant, ...]) -> tuple[Constant, ...]
     with np.errstate(all="ignore"):  # 0 * inf and overflow are values here, not accidents
         result = execute(step.node.op, step.level, operands, step.node.attrs)
     return result if isinstance(result, tuple) else (result,)
+
+
+def _check(step: Step, operands: tuple[Constant, ...]) -> None:
+    """Raise the error of the first constraint that operands break, now that sizes are known."""
+    types = [x.type if isinstance(x, Matrix) else known_type(x) for x in operands]
+    try:
+        step.node.op.infer(types, step.node.attrs)
+    except MinisparseError as error:
+        raise type(error)(f"node '{step.node.name}': {error}") from error
 
 
 def _outputs(plan: Plan, values: list[Any]) -> dict[str, Array]:

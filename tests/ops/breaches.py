@@ -4,7 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minisparse.core.tensor_type import Dim, TensorType
+from minisparse.core.symbolic import Dim
+from minisparse.core.tensor_type import TensorType
 
 
 class Breach(NamedTuple):

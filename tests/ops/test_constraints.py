@@ -1,4 +1,6 @@
 from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,10 +10,16 @@ from minisparse.core.tensor_type import TensorType
 from minisparse.ops import ADD_BIAS, CONV, GEMM, OPS, RELU, SPMM, SPMM_BIAS_RELU, TRANSPOSE, Op
 from tests.ops.breaches import BREACHES, Breach, of
 
+FAMILIES = [path.stem for path in sorted(Path(__file__).parent.glob("breaches_*.py"))]
+ALL: list[Breach] = [
+    *BREACHES,
+    *(breach for name in FAMILIES for breach in import_module(f"tests.ops.{name}").BREACHES),
+]
+
 
 def test_every_constraint_has_a_breach() -> None:
     declared = {(op.name, c.id) for op in OPS.values() if not op.parts for c in op.constraints}
-    assert {(b.op, b.constraint) for b in BREACHES} == declared
+    assert {(b.op, b.constraint) for b in ALL} == declared
 
 
 @pytest.mark.parametrize("op", [op for op in OPS.values() if not op.parts], ids=str)
@@ -20,7 +28,7 @@ def test_constraints_are_numbered_in_order(op: Op) -> None:
     assert ids == [f"C{i}" for i in range(1, len(ids) + 1)]
 
 
-@pytest.mark.parametrize("breach", BREACHES, ids=lambda b: f"{b.op} {b.constraint}")
+@pytest.mark.parametrize("breach", ALL, ids=lambda b: f"{b.op} {b.constraint}")
 def test_a_breach_is_reported(breach: Breach) -> None:
     op = OPS[breach.op]
     constraint = next(c for c in op.constraints if c.id == breach.constraint)

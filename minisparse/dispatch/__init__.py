@@ -3,5 +3,6 @@
 from minisparse.dispatch.explanation import Explanation, NodeExplanation
 from minisparse.dispatch.plan import Plan, Step
 from minisparse.dispatch.planner import make_plan
+from minisparse.dispatch.program import Instruction, Program
 
-__all__ = ["Explanation", "NodeExplanation", "Plan", "Step", "make_plan"]
+__all__ = ["Explanation", "Instruction", "NodeExplanation", "Plan", "Program", "Step", "make_plan"]

@@ -6,6 +6,7 @@ from typing import Any
 
 from minisparse.core.errors import UsageError
 from minisparse.cost import Candidate, Target
+from minisparse.dispatch.program import Program, make_program
 from minisparse.graph import Constant, Graph, Node
 from minisparse.kernels import Level, level_of
 from minisparse.passes import PassReport
@@ -80,6 +81,11 @@ class Plan:
         names = [*self.graph.inputs, *self.graph.constants]
         names += [output for step in self.steps for output in step.node.outputs]
         return {name: i for i, name in enumerate(names)}
+
+    @cached_property
+    def program(self) -> Program:
+        """The steps as the interpreter runs them; made when first asked for."""
+        return make_program(self)
 
     @property
     def constants(self) -> dict[str, Constant]:

@@ -5,7 +5,7 @@ from typing import Any
 from minisparse.core.discover import declared
 from minisparse.kernels.call import Prepared, call, prepare
 from minisparse.kernels.counts import Counts
-from minisparse.kernels.execute import EPILOGUE_OPS, execute, make_finish, pack
+from minisparse.kernels.execute import EPILOGUE_OPS, bind, execute, make_finish, pack
 from minisparse.kernels.kernel import LEVELS, Finish, Kernel, Level, Work
 from minisparse.kernels.library import PROVIDERS, Provider
 from minisparse.kernels.lookup import find_level, kernels_for, level_of, usable_levels
@@ -28,6 +28,7 @@ __all__ = [
     "Provider",
     "SpgemmBound",
     "Work",
+    "bind",
     "call",
     "execute",
     "find_level",

@@ -1,7 +1,7 @@
 """Run one level of a kernel for an op, fused or not: what the runtime calls for every node."""
 
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,28 @@ def execute(
         return result
     out[...] = result
     return out
+
+
+def bind(op: Op, level: Level, attrs: Mapping[str, Any]) -> Callable[..., Any]:
+    """Return what :func:`execute` would do again and again, all but the operands settled.
+
+    Parameters
+    ----------
+    op, level, attrs
+        As for :func:`execute`.
+
+    Returns
+    -------
+    callable
+        From the operands to the result.
+    """
+    if op.epilogue:
+        return partial(_execute_fused, op, level, dict(attrs))
+    return partial(level.run, **attrs) if attrs else level.run
+
+
+def _execute_fused(op: Op, level: Level, attrs: Mapping[str, Any], *operands: Any) -> Any:
+    return execute(op, level, operands, attrs)
 
 
 def _fits_in_place(base: Sequence[Any], rest: Sequence[Sequence[Array]]) -> bool:

@@ -1,7 +1,8 @@
 """The interpreter: one list of values, one step after another.
 
-:func:`run` and :func:`events` execute the same steps; the one returns the outputs at the end, the
-other stops before and after each step to tell of it, and goes on when the next event is asked for.
+:func:`run` and :func:`events` make the same calls; the one returns the outputs at the end and lets
+go of every value after its last reader, the other stops before and after each step to tell of it,
+and goes on when the next event is asked for.
 """
 
 import time
@@ -11,12 +12,8 @@ from typing import Any
 import numpy as np
 
 from minisparse.core.dtypes import Array
-from minisparse.core.errors import MinisparseError
-from minisparse.core.tensor_type import known_type
-from minisparse.dispatch import Plan, Step
-from minisparse.formats import Matrix
+from minisparse.dispatch import Plan
 from minisparse.graph import Constant
-from minisparse.kernels import execute, pack
 from minisparse.runtime.events import DidRun, Event, WillRun
 from minisparse.runtime.feeds import check_feeds
 
@@ -31,13 +28,21 @@ def run(plan: Plan, feeds: Mapping[str, Any]) -> dict[str, Array]:
     feeds : mapping
         From every input's name to an array; see :func:`minisparse.runtime.check_feeds`.
     """
-    values = _start(plan, feeds)
-    slots = plan.slots
-    for step in plan.steps:
-        operands = tuple(values[slots[name]] for name in step.node.inputs)
-        for name, result in zip(step.node.outputs, _execute(step, operands), strict=True):
-            values[slots[name]] = result
-    return _outputs(plan, values)
+    given = check_feeds(plan.graph, feeds)
+    program = plan.program
+    values = program.blank.copy()
+    values[: len(given)] = given.values()
+    with np.errstate(all="ignore"):  # 0 * inf and overflow are values here, not accidents
+        for call, reads, writes, frees in program.instructions:
+            result = call(*[values[place] for place in reads])
+            if len(writes) == 1:
+                values[writes[0]] = result
+            else:
+                for place, one in zip(writes, result, strict=True):
+                    values[place] = one
+            for place in frees:
+                values[place] = None
+    return {name: values[place] for name, place in program.outputs.items()}
 
 
 def events(plan: Plan, feeds: Mapping[str, Any]) -> Iterator[Event]:
@@ -45,47 +50,17 @@ def events(plan: Plan, feeds: Mapping[str, Any]) -> Iterator[Event]:
 
     The iterator is lazy: nothing is computed between two events until the second is asked for.
     """
-    values = _start(plan, feeds)
-    slots = plan.slots
-    for index, step in enumerate(plan.steps):
-        operands = tuple(values[slots[name]] for name in step.node.inputs)
+    values: dict[str, Constant] = {**plan.graph.constants, **check_feeds(plan.graph, feeds)}
+    program = plan.program
+    for index, (step, instruction) in enumerate(zip(plan.steps, program.instructions, strict=True)):
+        operands = tuple(values[name] for name in step.node.inputs)
+        packed = [program.blank[place] for place in instruction.reads]
+        given = [x if p is None else p for x, p in zip(operands, packed, strict=True)]
         yield WillRun(index, step, operands)
         start = time.perf_counter()
-        results = _execute(step, operands)
+        with np.errstate(all="ignore"):
+            result = instruction.call(*given)
         seconds = time.perf_counter() - start
-        for name, result in zip(step.node.outputs, results, strict=True):
-            values[slots[name]] = result
+        results = result if len(step.node.outputs) > 1 else (result,)
+        values.update(zip(step.node.outputs, results, strict=True))
         yield DidRun(index, step, operands, results, start, seconds)
-
-
-def _start(plan: Plan, feeds: Mapping[str, Any]) -> list[Any]:
-    """Return the list of values with inputs and constants in their slots."""
-    given = check_feeds(plan.graph, feeds)
-    computed = len(plan.slots) - len(given) - len(plan.graph.constants)
-    return [*given.values(), *plan.graph.constants.values(), *[None] * computed]
-
-
-def _execute(step: Step, operands: tuple[Constant, ...]) -> tuple[Constant, ...]:
-    """Run one kernel on one node's operands, the weight in the form it was prepared in."""
-    if step.unsettled:
-        _check(step, operands)
-    at = step.node.op.base.weight
-    if at is not None and step.level.prepare is not None:
-        packed = pack(step.level, operands[at]) if step.packed is None else step.packed
-        operands = (*operands[:at], packed, *operands[at + 1 :])
-    with np.errstate(all="ignore"):  # 0 * inf and overflow are values here, not accidents
-        result = execute(step.node.op, step.level, operands, step.node.attrs)
-    return result if isinstance(result, tuple) else (result,)
-
-
-def _check(step: Step, operands: tuple[Constant, ...]) -> None:
-    """Raise the error of the first constraint that operands break, now that sizes are known."""
-    types = [x.type if isinstance(x, Matrix) else known_type(x) for x in operands]
-    try:
-        step.node.op.infer(types, step.node.attrs)
-    except MinisparseError as error:
-        raise type(error)(f"node '{step.node.name}': {error}") from error
-
-
-def _outputs(plan: Plan, values: list[Any]) -> dict[str, Array]:
-    return {name: values[plan.slots[value]] for name, value in plan.graph.outputs.items()}

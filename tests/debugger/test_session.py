@@ -84,11 +84,12 @@ def test_values_cannot_be_written_to(session: Session) -> None:
 def test_an_error_in_a_kernel_does_not_end_the_session(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from minisparse.runtime import interpreter
-
-    session.step()
+    program = session.plan.program
+    first, *later = program.instructions
+    broken = program._replace(instructions=(first, *(i._replace(call=interrupt) for i in later)))
     with monkeypatch.context() as patch:
-        patch.setattr(interpreter, "_execute", interrupt)
+        patch.setitem(vars(session.plan), "program", broken)
+        session.step()
         with pytest.raises(KeyboardInterrupt):
             session.step()
     assert session.position == 1

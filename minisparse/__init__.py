@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from minisparse import debugger, examples, formats, graph, kernels, ops, oracle, show
-    from minisparse.api import Evaluation, compile, evaluate, load
+    from minisparse.api import compile, load
     from minisparse.core.errors import (
         DTypeError,
         FormatError,
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from minisparse.debugger import debug
+    from minisparse.evaluation import Evaluation, evaluate
     from minisparse.formats import (
         BSR,
         COO,
@@ -70,7 +71,7 @@ if TYPE_CHECKING:
     from minisparse.kernels.spgemm.bound import spgemm_bound
 
 _HOME = {
-    "minisparse.api": ("Evaluation", "compile", "evaluate", "load"),
+    "minisparse.api": ("compile", "load"),
     "minisparse.core.errors": (
         "DTypeError",
         "FormatError",
@@ -82,6 +83,7 @@ _HOME = {
         "UsageError",
     ),
     "minisparse.debugger": ("debug",),
+    "minisparse.evaluation": ("Evaluation", "evaluate"),
     "minisparse.formats": (
         "BSR",
         "COO",

@@ -16,6 +16,7 @@ from minisparse.bench.command import add_benches
 from minisparse.cli.campaign import add_campaign
 from minisparse.cli.check import add_checks
 from minisparse.cli.doctor import add_doctor
+from minisparse.cli.evaluate import add_evaluate
 from minisparse.cli.numbers import positive
 from minisparse.cli.vectors import add_replay, add_vectors
 from minisparse.core.errors import MinisparseError
@@ -82,6 +83,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_common(bisect)
     bisect.add_argument("--batch", type=positive, default=4, help="how many inputs (default 4)")
     bisect.set_defaults(verb=_bisect)
+    evaluate = commands.add_parser(
+        "evaluate", help="accuracy or error, time, memory, and what each pass earned or lost"
+    )
+    _add_common(evaluate)
+    add_evaluate(evaluate)
     add_campaign(commands.add_parser("campaign", help="check a function on many cores, resumably"))
     add_vectors(commands.add_parser("vectors", help="write test vectors for other languages"))
     add_replay(commands.add_parser("replay", help="show a test vector, and try a function on it"))

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minisparse.api import check_labels, compile, compile_dense
+from minisparse.api import compile, compile_dense
 from minisparse.cli.models import Inputs, find_inputs, find_model
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import ModelFileError
 from minisparse.dispatch import Step
+from minisparse.evaluation import check_labels
 from minisparse.formats import Matrix
 from minisparse.graph import Graph
 from minisparse.oracle import NodeJudgement

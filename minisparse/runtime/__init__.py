@@ -4,6 +4,7 @@ from minisparse.runtime.events import DidRun, Event, WillRun
 from minisparse.runtime.executable import Executable
 from minisparse.runtime.feeds import check_feeds
 from minisparse.runtime.interpreter import events, run
+from minisparse.runtime.memory import Memory, measure_memory, predict_peak, sizes_of
 from minisparse.runtime.timing import Timing, measure
 from minisparse.runtime.trace import Record, Trace, trace
 
@@ -11,6 +12,7 @@ __all__ = [
     "DidRun",
     "Event",
     "Executable",
+    "Memory",
     "Record",
     "Timing",
     "Trace",
@@ -18,6 +20,9 @@ __all__ = [
     "check_feeds",
     "events",
     "measure",
+    "measure_memory",
+    "predict_peak",
     "run",
+    "sizes_of",
     "trace",
 ]

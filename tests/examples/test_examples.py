@@ -8,12 +8,13 @@ import pytest
 
 import minisparse as ms
 from minisparse import examples
-from minisparse.api import compile_dense, labels_of
+from minisparse.api import compile_dense
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import UsageError
 from minisparse.core.tensor_type import Layout
 from minisparse.cost import Target, candidates
 from minisparse.dispatch import make_plan
+from minisparse.evaluation import labels_of
 from minisparse.formats import find_pattern
 from minisparse.graph import Graph, load
 from minisparse.oracle import run_exact

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from minisparse import debugger, examples, formats, graph, kernels, ops, oracle, show
+    from minisparse import debugger, examples, formats, graph, kernels, ops, oracle, pruning, show
     from minisparse.api import compile, load
     from minisparse.core.errors import (
         DTypeError,
@@ -69,6 +69,7 @@ if TYPE_CHECKING:
         spmv,
     )
     from minisparse.kernels.spgemm.bound import spgemm_bound
+    from minisparse.pruning import GradualSchedule, prune, pruning_report
 
 _HOME = {
     "minisparse.api": ("compile", "load"),
@@ -130,8 +131,9 @@ _HOME = {
         "spmv",
     ),
     "minisparse.kernels.spgemm.bound": ("spgemm_bound",),
+    "minisparse.pruning": ("GradualSchedule", "prune", "pruning_report"),
 }
-_ROOMS = ("debugger", "examples", "formats", "graph", "kernels", "ops", "oracle", "show")
+_ROOMS = ("debugger", "examples", "formats", "graph", "kernels", "ops", "oracle", "pruning", "show")
 
 __all__ = [
     "BSR",
@@ -142,6 +144,7 @@ __all__ = [
     "DTypeError",
     "Evaluation",
     "FormatError",
+    "GradualSchedule",
     "Graph",
     "GraphBuilder",
     "InternalError",
@@ -176,6 +179,9 @@ __all__ = [
     "ops",
     "oracle",
     "prepare",
+    "prune",
+    "pruning",
+    "pruning_report",
     "read_mtx",
     "read_safetensors",
     "reduce_max",

@@ -69,7 +69,7 @@ if TYPE_CHECKING:
         spmv,
     )
     from minisparse.kernels.spgemm.bound import spgemm_bound
-    from minisparse.pruning import GradualSchedule, prune, pruning_report
+    from minisparse.pruning import GradualSchedule, prune, pruning_report, recognize
 
 _HOME = {
     "minisparse.api": ("compile", "load"),
@@ -131,7 +131,7 @@ _HOME = {
         "spmv",
     ),
     "minisparse.kernels.spgemm.bound": ("spgemm_bound",),
-    "minisparse.pruning": ("GradualSchedule", "prune", "pruning_report"),
+    "minisparse.pruning": ("GradualSchedule", "prune", "pruning_report", "recognize"),
 }
 _ROOMS = ("debugger", "examples", "formats", "graph", "kernels", "ops", "oracle", "pruning", "show")
 
@@ -184,6 +184,7 @@ __all__ = [
     "pruning_report",
     "read_mtx",
     "read_safetensors",
+    "recognize",
     "reduce_max",
     "reduce_mean",
     "reduce_min",

@@ -19,6 +19,7 @@ from minisparse.cli.doctor import add_doctor
 from minisparse.cli.evaluate import add_evaluate
 from minisparse.cli.numbers import positive
 from minisparse.cli.prune import add_prune
+from minisparse.cli.recognize import add_recognize
 from minisparse.cli.vectors import add_replay, add_vectors
 from minisparse.core.errors import MinisparseError
 
@@ -90,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_common(evaluate)
     add_evaluate(evaluate)
     add_prune(commands.add_parser("prune", help="set weights to zero, and say what it cost"))
+    add_recognize(commands.add_parser("recognize", help="tell where the zeros of each weight lie"))
     add_campaign(commands.add_parser("campaign", help="check a function on many cores, resumably"))
     add_vectors(commands.add_parser("vectors", help="write test vectors for other languages"))
     add_replay(commands.add_parser("replay", help="show a test vector, and try a function on it"))

@@ -16,6 +16,12 @@ from minisparse.formats.files.matrix_market import read_mtx
 from minisparse.formats.files.matrix_market_writer import write_mtx
 from minisparse.formats.files.npz import load_npz, save_npz
 from minisparse.formats.files.safetensors import read_safetensors
+from minisparse.formats.near_structure import (
+    NearBlocks,
+    NearGroups,
+    find_near_blocks,
+    find_near_groups,
+)
 from minisparse.formats.nm import NM
 from minisparse.formats.onnx_interop import from_onnx, to_onnx
 from minisparse.formats.pattern import Pattern, stored_bytes
@@ -42,6 +48,8 @@ __all__ = [
     "FORMATS",
     "NM",
     "Matrix",
+    "NearBlocks",
+    "NearGroups",
     "Pattern",
     "Route",
     "Step",
@@ -54,6 +62,8 @@ __all__ = [
     "bytes_by_format",
     "convert",
     "equal",
+    "find_near_blocks",
+    "find_near_groups",
     "find_pattern",
     "from_cupy",
     "from_dense",

@@ -8,6 +8,7 @@ from minisparse.pruning.layers import Layer, find_layers
 from minisparse.pruning.masks import block_mask, magnitude_mask, magnitude_masks, nm_mask, row_mask
 from minisparse.pruning.methods import METHODS
 from minisparse.pruning.prune import find_masks, prune
+from minisparse.pruning.recognition import Structure, WeightStructure, recognize
 from minisparse.pruning.report import LayerReport, PruningReport, pruning_report
 from minisparse.pruning.schedule import GradualSchedule
 
@@ -17,6 +18,8 @@ __all__ = [
     "Layer",
     "LayerReport",
     "PruningReport",
+    "Structure",
+    "WeightStructure",
     "block_mask",
     "find_layers",
     "find_masks",
@@ -25,5 +28,6 @@ __all__ = [
     "nm_mask",
     "prune",
     "pruning_report",
+    "recognize",
     "row_mask",
 ]

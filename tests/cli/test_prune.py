@@ -66,6 +66,13 @@ def test_mistakes_are_one_line(
     assert not out.exists()
 
 
+def test_the_structure_of_a_model_is_told(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = model.with_name("pruned.npz")
+    assert main(["prune", str(model), "-o", str(out), "--method", "channel"]) == 0
+    assert main(["recognize", str(out), "--no-permutations"]) == 0
+    assert "8 of 16 outputs are dead" in capsys.readouterr().out
+
+
 def test_only_npz_is_written(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["prune", str(model), "-o", "out.onnx"]) == 2
     assert "ending in .npz" in capsys.readouterr().err

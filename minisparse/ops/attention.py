@@ -16,7 +16,7 @@ from minisparse.core.errors import DTypeError
 from minisparse.core.tensor_type import TensorType
 from minisparse.core.triplets import Triplets
 from minisparse.ops.constraints import dtypes_mix, has_ndim
-from minisparse.ops.dims import result_dtype
+from minisparse.ops.dims import may_equal, result_dtype
 from minisparse.ops.hard_matrices import dense_operand, hard_matrices
 from minisparse.ops.op import Attrs, Constraint, Op, Sample, Types
 from minisparse.ops.softmax import softmax_of_rows
@@ -55,7 +55,7 @@ def _flops(types: Types, attrs: Attrs) -> int:
 
 def _shapes_fit(types: Types, attrs: Attrs) -> bool:
     mask, q, k, v = (t.shape for t in types)
-    return mask[0] == q[0] and mask[1] == k[0] == v[0]
+    return all(map(may_equal, (*mask, k[0]), (q[0], k[0], v[0])))
 
 
 def _kinds_fit(types: Types, attrs: Attrs) -> bool:
@@ -126,7 +126,7 @@ ATTENTION = Op(
         Constraint(
             "C3",
             "Q and K must have the same number of columns",
-            lambda types, attrs: types[1].shape[1] == types[2].shape[1],
+            lambda types, attrs: may_equal(types[1].shape[1], types[2].shape[1]),
         ),
         dtypes_mix("C4"),
         Constraint(

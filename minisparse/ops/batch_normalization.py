@@ -11,7 +11,7 @@ import numpy as np
 from minisparse.core.dtypes import Array
 from minisparse.core.tensor_type import TensorType
 from minisparse.ops.constraints import has_kind
-from minisparse.ops.dims import result_dtype
+from minisparse.ops.dims import may_equal, result_dtype
 from minisparse.ops.hard_matrices import random_values
 from minisparse.ops.op import Attrs, Constraint, Op, Sample
 
@@ -55,7 +55,7 @@ BATCH_NORMALIZATION = Op(
         Constraint(
             "C2",
             "scale, bias, mean and var must have one value for each of X's channels",
-            lambda types, attrs: all(t.shape[0] == types[0].shape[1] for t in types[1:]),
+            lambda types, attrs: all(may_equal(t.shape[0], types[0].shape[1]) for t in types[1:]),
         ),
         has_kind("C3", "f", "dtypes must be real floating-point"),
         Constraint(

@@ -12,7 +12,7 @@ from minisparse.core.dtypes import Array
 from minisparse.core.symbolic import Dim
 from minisparse.core.tensor_type import TensorType
 from minisparse.ops.constraints import dtypes_mix, has_ndim
-from minisparse.ops.dims import broadcast, matmul, result_dtype
+from minisparse.ops.dims import broadcast, matmul, may_equal, result_dtype
 from minisparse.ops.hard_matrices import random_values
 from minisparse.ops.op import Attrs, Constraint, Op, Sample, Types
 
@@ -26,12 +26,15 @@ def _sizes(types: Types, attrs: Attrs) -> tuple[Dim, Dim, Dim, Dim]:
 
 def _shapes_fit(types: Types, attrs: Attrs) -> bool:
     _, k, b_k, _ = _sizes(types, attrs)
-    return k == b_k
+    return may_equal(k, b_k)
 
 
 def _c_broadcasts(types: Types, attrs: Attrs) -> bool:
     m, _, _, n = _sizes(types, attrs)
-    return len(types) < 3 or broadcast([types[2].shape, (m, n)]) == (m, n)
+    if len(types) < 3:
+        return True
+    found = broadcast([types[2].shape, (m, n)])
+    return found is not None and len(found) == 2 and all(map(may_equal, found, (m, n)))
 
 
 def _scales_fit(types: Types, attrs: Attrs) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.tensor_type import TensorType
 from minisparse.ops.constraints import dtypes_mix, has_ndim
-from minisparse.ops.dims import result_dtype
+from minisparse.ops.dims import may_equal, result_dtype
 from minisparse.ops.hard_matrices import dense_operand, hard_matrices
 from minisparse.ops.op import Attrs, Constraint, Op, Sample, Types
 
@@ -68,12 +68,14 @@ SDDMM = Op(
         Constraint(
             "C2",
             "A must have X's rows and Y's columns",
-            lambda types, attrs: types[0].shape == (types[1].shape[0], types[2].shape[1]),
+            lambda types, attrs: all(
+                map(may_equal, types[0].shape, (types[1].shape[0], types[2].shape[1]))
+            ),
         ),
         Constraint(
             "C3",
             "X's columns must equal Y's rows",
-            lambda types, attrs: types[1].shape[1] == types[2].shape[0],
+            lambda types, attrs: may_equal(types[1].shape[1], types[2].shape[0]),
         ),
         dtypes_mix("C4"),
     ),

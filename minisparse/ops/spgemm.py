@@ -13,7 +13,7 @@ from minisparse.core.errors import UnsupportedOpError
 from minisparse.core.tensor_type import TensorType
 from minisparse.core.triplets import Triplets
 from minisparse.ops.constraints import dtypes_mix, has_ndim
-from minisparse.ops.dims import matmul, result_dtype
+from minisparse.ops.dims import matmul, may_equal, result_dtype
 from minisparse.ops.hard_matrices import hard_matrices, random_triplets
 from minisparse.ops.op import Attrs, Constraint, Op, Sample, Types
 
@@ -93,7 +93,7 @@ SPGEMM = Op(
         Constraint(
             "C2",
             "A's columns must equal B's rows",
-            lambda types, attrs: types[0].shape[1] == types[1].shape[0],
+            lambda types, attrs: may_equal(types[0].shape[1], types[1].shape[0]),
         ),
         Constraint(
             "C3",

@@ -10,7 +10,7 @@ import numpy as np
 from minisparse.core.dtypes import Array
 from minisparse.core.tensor_type import TensorType
 from minisparse.ops.constraints import dtypes_mix, has_ndim
-from minisparse.ops.dims import matmul, result_dtype
+from minisparse.ops.dims import matmul, may_equal, result_dtype
 from minisparse.ops.hard_matrices import dense_operand, hard_matrices, rearranged
 from minisparse.ops.op import Attrs, Constraint, Op, Sample, Types
 
@@ -55,7 +55,7 @@ SPMM_T = Op(
         Constraint(
             "C2",
             "A's rows must equal B's rows",
-            lambda types, attrs: types[0].shape[0] == types[1].shape[0],
+            lambda types, attrs: may_equal(types[0].shape[0], types[1].shape[0]),
         ),
         dtypes_mix("C3"),
     ),

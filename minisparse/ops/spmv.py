@@ -7,7 +7,7 @@ import numpy as np
 from minisparse.core.dtypes import Array
 from minisparse.core.tensor_type import TensorType
 from minisparse.ops.constraints import dtypes_mix, has_ndim
-from minisparse.ops.dims import matmul, result_dtype
+from minisparse.ops.dims import matmul, may_equal, result_dtype
 from minisparse.ops.hard_matrices import dense_operand, hard_matrices
 from minisparse.ops.op import Attrs, Constraint, Op, Sample, Types
 
@@ -45,7 +45,7 @@ SPMV = Op(
         Constraint(
             "C2",
             "A's columns must equal x's length",
-            lambda types, attrs: types[0].shape[1] == types[1].shape[0],
+            lambda types, attrs: may_equal(types[0].shape[1], types[1].shape[0]),
         ),
         dtypes_mix("C3"),
     ),

@@ -1,6 +1,7 @@
 """Small networks with many kinds of zeros, and what they compute by the ops' own meaning."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -86,7 +87,41 @@ def convolutional(pattern: str, seed: int = 0) -> Graph:
     return b.build({"y": b.op("gemm", h, w, transB=1, name="head")})
 
 
-NETWORKS = (perceptron, branching, convolutional)
+def encoder(pattern: str, seed: int = 0) -> Graph:
+    """Return one block of a transformer: attention of two heads, then two linear layers."""
+    rng = np.random.default_rng(seed)
+    b = GraphBuilder(f"encoder_{pattern}")
+    x = b.input("x", ("batch", 5, 8))
+
+    def linear(h: str, name: str, k: int, m: int) -> str:
+        w = b.constant(f"{name}.w", pruned(rng, m, k, pattern).T.copy())
+        bias = b.constant(f"{name}.b", rng.standard_normal(m).astype("float32"))
+        return b.op("add", b.op("matmul", h, w, name=name), bias, name=f"{name}.add")
+
+    apart, joined = b.constant("apart", [-1, 5, 2, 4]), b.constant("joined", [-1, 5, 8])
+    q, k, v = (b.op("reshape", linear(x, name, 8, 8), apart) for name in "qkv")
+    q, v = (b.op("transpose", h, perm=(0, 2, 1, 3)) for h in (q, v))
+    scores = b.op("matmul", q, b.op("transpose", k, perm=(0, 2, 3, 1)), name="scores")
+    mixed = b.op("matmul", b.op("softmax", scores, axis=-1), v, name="mixed")
+    flat = b.op("reshape", b.op("transpose", mixed, perm=(0, 2, 1, 3)), joined)
+    h = b.op("add", linear(flat, "o", 8, 8), x, name="residual")
+    scale = [b.constant(n, rng.random(8).astype("float32")) for n in ("scale", "shift")]
+    h = b.op("layer_normalization", h, *scale, name="norm")
+    wide = b.op("gelu", linear(h, "up", 8, 12), name="gelu")
+    return b.build({"y": b.op("add", linear(wide, "down", 12, 8), h, name="out")})
+
+
+def in_double(graph: Graph) -> Graph:
+    """Return a graph of float64, in which a pass that computes weights anew hardly rounds them."""
+    inputs = {n: replace(t, dtype=np.dtype("float64")) for n, t in graph.inputs.items()}
+    constants = {
+        name: c.astype("float64") if c.dtype.kind == "f" else c
+        for name, c in graph.constants.items()
+    }
+    return replace(graph, inputs=inputs, constants=constants)
+
+
+NETWORKS = (perceptron, branching, convolutional, encoder)
 
 
 def feeds_for(graph: Graph, batch: int = 3, seed: int = 1) -> dict[str, Array]:
@@ -103,7 +138,7 @@ def meaning(graph: Graph, feeds: Mapping[str, Array]) -> dict[str, Array]:
     values: dict[str, Array] = {name: x.astype("float64") for name, x in feeds.items()}
     for name, constant in graph.constants.items():
         dense = constant.to_dense() if isinstance(constant, Matrix) else constant
-        values[name] = dense.astype("float64")
+        values[name] = dense.astype("float64") if dense.dtype.kind == "f" else dense
     for node in graph.nodes:
         operands = [values[name] for name in node.inputs]
         if node.op.base.name == "conv" and operands[1].ndim == 2:

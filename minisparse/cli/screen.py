@@ -45,10 +45,10 @@ def _head(report: RunReport, palette: Palette) -> list[str]:
 
 def _weights(report: RunReport, room: int) -> list[str]:
     """Return a table of the weights: where their zeros lie, and what storing them takes."""
-    graph, compiled = report.plan.source, report.plan.graph
-    stored = _stored_weights(report)
+    compiled, stored = report.plan.graph, _stored_weights(report)
+    graph = next(r.after for r in report.plan.reports if r.name == "recognize_sparsity")
     rows: list[tuple[str, ...]] = []
-    for name, pattern in report.plan.reports[0].after.patterns.items():
+    for name, pattern in graph.patterns.items():
         kept = compiled.constants.get(stored.get(name, name), graph.constants[name])
         rows.append(
             (

@@ -37,4 +37,4 @@ def _pattern(constant: Constant) -> Pattern:
     return find_pattern(constant.reshape(constant.shape[0], math.prod(constant.shape[1:])))
 
 
-RECOGNIZE_SPARSITY = Pass("recognize_sparsity", run)
+RECOGNIZE_SPARSITY = Pass("recognize_sparsity", run, after=("fold_batchnorm", "lower_matmul"))

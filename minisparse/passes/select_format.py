@@ -32,4 +32,6 @@ def _wishing(graph: Graph, node: Node, target: Target) -> Node:
     return replace(node, wants={at: best})
 
 
-SELECT_FORMAT = Pass("select_format", run, after=("recognize_sparsity", "lower_gemm"))
+SELECT_FORMAT = Pass(
+    "select_format", run, after=("recognize_sparsity", "lower_gemm", "lower_matmul")
+)

@@ -19,13 +19,15 @@ from tests.networks import (
     NETWORKS,
     PATTERNS,
     branching,
+    encoder,
     feeds_for,
+    in_double,
     meaning,
     perceptron,
     pruned,
 )
 
-GRAPHS = [network(pattern) for network in NETWORKS for pattern in PATTERNS]
+GRAPHS = [in_double(network(pattern)) for network in NETWORKS for pattern in PATTERNS]
 
 
 def run_only(graph: Graph, *names: str) -> tuple[Graph, tuple[PassReport, ...]]:
@@ -63,7 +65,7 @@ def test_each_pass_in_its_place_keeps_meaning_and_is_idempotent(graph: Graph) ->
 def test_any_subset_of_passes_in_any_order_keeps_the_meaning(
     network: type, pattern: str, seed: int, order: list[str], count: int
 ) -> None:
-    graph = network(pattern, seed)
+    graph = in_double(network(pattern, seed))
     current = graph
     for name in order[:count]:
         current = PASSES[name].run(current, Target())
@@ -251,3 +253,113 @@ def test_n_m_weights_are_offered_as_n_m() -> None:
     graph = wishing(Layout("nm", (2, 4)))
     after, _ = run_only(graph, "insert_conversions", "fold_constants")
     assert any(isinstance(c, NM) for c in after.constants.values())
+
+
+def test_linear_layers_of_a_transformer_become_products_of_matrices() -> None:
+    lowered, _ = run_only(encoder("blocks"), "lower_matmul", "cancel_reshapes", "fuse_epilogue")
+    ops = [node.op.name for node in lowered.nodes]
+    assert {op: ops.count(op) for op in ops if "dsmm" in op} == {
+        "dsmm_add": 3,
+        "dsmm_add_add": 2,
+        "dsmm_add_gelu": 1,
+    }
+    assert ops.count("matmul") == 2  # of queries with keys, and of weights with values
+    assert not {"add", "gelu"} & set(ops)
+    assert lowered.node("up").inputs[1] == "up.w"
+    feeds = feeds_for(encoder("blocks"))
+    wanted = meaning(encoder("blocks"), feeds)["y"]
+    np.testing.assert_allclose(meaning(lowered, feeds)["y"], wanted, rtol=1e-12)
+
+
+def rows_of(shape: tuple[int | str, ...], turned: bool = True, **attrs: float) -> Graph:
+    """Return a linear layer as PyTorch's are written: gemm on the rows of a reshape."""
+    rng = np.random.default_rng(0)
+    b = GraphBuilder("rows")
+    flat = b.op("reshape", b.input("x", (*shape, 4)), b.constant("flat", [-1, 4]))
+    w = b.constant("w", rng.standard_normal((3, 4) if turned else (4, 3)).astype("float32"))
+    bias = b.constant("b", rng.standard_normal(3).astype("float32"))
+    h = b.op("gemm", flat, w, bias, transB=int(turned), name="linear", **attrs)
+    return b.build({"y": b.op("relu", h)})
+
+
+@pytest.mark.parametrize("turned", [True, False])
+def test_a_linear_layer_on_rows_is_lowered_too(turned: bool) -> None:
+    graph = rows_of(("batch", 5), turned)
+    lowered, _ = run_only(graph, "lower_matmul")
+    assert [node.op.name for node in lowered.nodes] == ["reshape", "dsmm", "add", "relu"]
+    assert_same_meaning(graph, lowered)
+    for kept in (rows_of(("batch",), turned), rows_of(("batch", 5), turned, alpha=0.5)):
+        assert run_only(kept, "lower_matmul")[0].nodes == kept.nodes
+
+
+def around(op: str, other: tuple[int, ...]) -> Graph:
+    """Return ``reshape(op(reshape(matrix), other))``, the reshapes undoing each other."""
+    b = GraphBuilder("around")
+    parted = b.op("reshape", b.input("p", (6, 4)), b.constant("parted", [2, 3, 4]))
+    h = b.op(op, parted, b.input("other", other)) if other else b.op(op, parted)
+    return b.build({"y": b.op("reshape", h, b.constant("rows", [-1, 4]))})
+
+
+@pytest.mark.parametrize(
+    ("op", "other", "reshapes"),
+    [
+        ("relu", (), 0),
+        ("add", (4,), 0),
+        ("multiply", (1,), 0),
+        ("add", (2, 3, 4), 1),  # the other value is reshaped instead
+        ("add", (3, 4), 2),
+        ("add", (2, 1, 4), 2),
+        ("softmax", (), 2),
+    ],
+)
+def test_reshapes_sink_below_what_works_on_each_element(
+    op: str, other: tuple[int, ...], reshapes: int
+) -> None:
+    graph = around(op, other)
+    after, _ = run_only(graph, "cancel_reshapes")
+    assert [node.op.name for node in after.nodes].count("reshape") == reshapes
+    assert_same_meaning(graph, after)
+
+
+def test_reshapes_that_others_need_stay() -> None:
+    b = GraphBuilder("needed")
+    parted = b.op("reshape", b.input("p", (6, 4)), b.constant("parted", [2, 3, 4]))
+    graph = b.build({"parted": parted, "y": b.op("relu", parted)})
+    assert run_only(graph, "cancel_reshapes")[0].nodes == graph.nodes
+
+
+def normalized(op: str, *, bias: bool = True, **attrs: float) -> Graph:
+    """Return a layer of four channels and a batch normalization of it."""
+    rng = np.random.default_rng(3)
+    b = GraphBuilder("normalized")
+    shape = (5, 2, 3, 3) if op == "conv" else (5, 6)
+    x = b.input("x", shape)
+    w = rng.standard_normal((4, 2, 2, 2) if op == "conv" else (4, 6)).astype("float32")
+    w[1] = 0
+    more = [b.constant("b", rng.standard_normal(4).astype("float32"))] if bias else []
+    given = {"transB": 1, **attrs} if op == "gemm" else attrs
+    h = b.op(op, x, b.constant("w", w), *more, name="layer", **given)
+    facts = [b.constant(n, rng.random(4).astype("float32") + np.float32(0.5)) for n in "stmv"]
+    return b.build({"y": b.op("batch_normalization", h, *facts)})
+
+
+@pytest.mark.parametrize("op", ["conv", "gemm"])
+@pytest.mark.parametrize("bias", [True, False])
+def test_batch_normalization_goes_into_the_layer(op: str, bias: bool) -> None:
+    graph = normalized(op, bias=bias)
+    folded, _ = run_only(graph, "fold_batchnorm")
+    (node,) = folded.nodes
+    assert (node.name, node.op.name, len(node.inputs)) == ("layer", op, 3)
+    assert not np.asarray(folded.constants[node.inputs[1]])[1].any()
+    feeds = feeds_for(graph)
+    wanted, found = meaning(graph, feeds)["y"], meaning(folded, feeds)["y"]
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)  # weights rounded once more
+
+
+def test_batch_normalization_stays_where_it_cannot_go() -> None:
+    for graph in (normalized("gemm", alpha=0.5), normalized("gemm", beta=2.0)):
+        assert run_only(graph, "fold_batchnorm")[0].nodes == graph.nodes
+    read_twice = normalized("conv")
+    both = {**read_twice.outputs, "before": read_twice.nodes[0].output}
+    read_twice = replace(read_twice, outputs=both)
+    assert run_only(read_twice, "fold_batchnorm")[0].nodes == read_twice.nodes

@@ -17,6 +17,7 @@ from minisparse.formats.intake import as_array
 STRAY_SHARE = 0.02
 """Most nonzeros that may stand in the way of a structure for it to be near."""
 _FULL = 0.5  # blocks that are emptier on average than this are no blocks
+_CLEARED = 0.01  # strays that clear fewer blocks than this are not in the way of much
 _SWAP_WORK = 4e8  # elements looked at in search of a permutation, about a second's worth
 
 
@@ -60,8 +61,12 @@ class NearBlocks:
 
     @property
     def is_near(self) -> bool:
-        """Whether strays alone keep the matrix from consisting of blocks, half of them empty."""
-        return self.strays > 0 and self.empty_without_strays >= 0.5 and self.fill >= _FULL
+        """Whether strays keep the matrix from consisting of blocks, most of them empty.
+
+        At least one block in a hundred has to be cleared by them.
+        """
+        clears = self.cleared >= max(1, _CLEARED * self.blocks)
+        return clears and self.empty_without_strays >= 0.5 and self.fill >= _FULL
 
     def __str__(self) -> str:
         """Return it in words."""

@@ -17,6 +17,7 @@ from minisparse.pruning.masks import (
     nm_mask,
     spread_blocks,
 )
+from minisparse.pruning.ties import tied
 
 SCOPES = ("row", "layer", "global")
 
@@ -91,11 +92,18 @@ def _filter(job: Job) -> dict[str, Array]:
 
 
 def _channels(job: Job, layers: Collection[Layer]) -> dict[str, Array]:
+    """Drop channels of layers; those of tied layers by the sum of their scores."""
     if not layers:
         raise UsageError("prune: no layer has channels that could go: those of outputs stay")
     means = {x.weight: job.scores[x.weight].mean(axis=1, keepdims=True) for x in layers}
-    kept = _lowest(replace(job, scope="layer" if job.scope == "row" else job.scope), means)
-    return {n: np.broadcast_to(mask, job.scores[n].shape) for n, mask in kept.items()}
+    groups = {group[0].weight: group for group in tied(job.graph, layers)}
+    joint = {n: np.mean([means[x.weight] for x in group], axis=0) for n, group in groups.items()}
+    kept = _lowest(replace(job, scope="layer" if job.scope == "row" else job.scope), joint)
+    return {
+        x.weight: np.broadcast_to(kept[name], job.scores[x.weight].shape)
+        for name, group in groups.items()
+        for x in group
+    }
 
 
 def _input_channel(job: Job) -> dict[str, Array]:

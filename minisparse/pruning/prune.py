@@ -44,7 +44,8 @@ def prune(
         ``"magnitude"``: single weights of lowest score. ``"block"``: blocks of the weight as a
         matrix, a filter a row, of lowest mean score. ``"nm"``: all but n of every m neighbors along
         a row. ``"channel"``: whole outputs of a layer (of a convolution: filters) with their bias,
-        and what batch normalization makes of them; those of the last layer stay. ``"filter"``: the
+        and what batch normalization makes of them; those of the last layer stay, and layers whose
+        results are summed lose the same ones. ``"filter"``: the
         same, of convolutions alone. ``"input_channel"``: all weights that read an input.
         ``"head"``: all weights of an attention's output projection that read a head.
         ``"masks"``: by the masks that are given.

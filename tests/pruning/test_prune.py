@@ -147,6 +147,31 @@ def test_channels_fall_silent_and_the_last_layer_stays() -> None:
     assert values["bn"][:, ~dead["w1"]].any()
 
 
+def test_layers_that_are_summed_lose_the_same_channels() -> None:
+    rng = RNG(10)
+    b = ms.GraphBuilder("residual")
+    x = b.input("x", (2, 3, 8, 8))
+
+    def conv(h: str, name: str, m: int, c: int, **attrs: Any) -> str:
+        return b.op("conv", h, b.constant(f"w{name}", normal(rng, m, c, 3, 3)), name=name,
+                    pads=(1, 1, 1, 1), **attrs)  # fmt: skip
+
+    first = b.op("relu", conv(x, "first", 6, 3))
+    inner = b.op("relu", conv(first, "inner", 6, 6))
+    depthwise = conv(inner, "depthwise", 6, 1, group=6)
+    total = b.op("relu", b.op("add", conv(depthwise, "second", 6, 6), first))
+    graph = b.build([conv(total, "last", 4, 6)])
+    masks = find_masks(graph, "channel", sparsity=0.5)
+    rows = {name: mask.any(axis=(1, 2, 3)) for name, mask in masks.items()}
+    assert set(rows) == {"wfirst", "winner", "wdepthwise", "wsecond"}
+    assert {name: int(kept.sum()) for name, kept in rows.items()} == dict.fromkeys(rows, 3)
+    np.testing.assert_array_equal(rows["wfirst"], rows["wsecond"])
+    np.testing.assert_array_equal(rows["winner"], rows["wdepthwise"])
+    energy = {n: np.abs(np.asarray(graph.constants[n])).mean(axis=(1, 2, 3)) for n in rows}
+    best = np.argsort(energy["wfirst"] + energy["wsecond"])[3:]
+    assert set(best) == set(np.flatnonzero(rows["wfirst"]))
+
+
 def test_filters_are_those_of_convolutions() -> None:
     after = matrices(ms.prune(network(), "filter", sparsity=0.5))
     dead = {name: int((~x.any(axis=1)).sum()) for name, x in after.items()}

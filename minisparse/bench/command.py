@@ -45,9 +45,21 @@ def add_benches(parser: argparse.ArgumentParser) -> None:
     kernels.set_defaults(verb=_kernels)
     models = benches.add_parser("models", help="the shipped models beside their dense twins")
     models.set_defaults(verb=_models)
-    for bench in (kernels, models):
+    networks = benches.add_parser(
+        "networks", help="ResNet-18 and BERT-mini, pruned, beside onnxruntime"
+    )
+    networks.add_argument(
+        "--network", dest="pattern", action="append", default=[], metavar="NAME",
+        help='only this: "bert_mini", "resnet18, half the channels" ...; again',
+    )  # fmt: skip
+    networks.add_argument(
+        "--batch", dest="columns", type=int, action="append", default=[], metavar="N",
+        help="only this; again",
+    )  # fmt: skip
+    networks.set_defaults(verb=_networks)
+    for bench in (kernels, models, networks):
         _add_timing(bench)
-    for bench in (formats, kernels, models):
+    for bench in (formats, kernels, models, networks):
         bench.add_argument("--json", metavar="FILE", help="also write the figures there")
         bench.add_argument("--seed", type=int, default=0, metavar="N", help="of what is drawn")
         bench.add_argument("--debug", action="store_true", help="show the traceback of an error")
@@ -85,7 +97,8 @@ def _formats(options: argparse.Namespace) -> int:
 def _kernels(options: argparse.Namespace) -> int:
     from minisparse.bench.suites import SUITES
 
-    offered = {name: suite for name, suite in SUITES.items() if suite.op != "model"}
+    whole = ("model", "network")
+    offered = {name: suite for name, suite in SUITES.items() if suite.op not in whole}
     asked = options.suite or (_DEFAULT if options.op is None else _ALL)
     if asked not in (*offered, _ALL):
         raise UsageError(f"--suite {asked}: suites: {', '.join(offered)}, {_ALL}")
@@ -101,6 +114,12 @@ def _models(options: argparse.Namespace) -> int:
     from minisparse.bench.suites import SUITES
 
     return _run(options, [suite for suite in SUITES.values() if suite.op == "model"])
+
+
+def _networks(options: argparse.Namespace) -> int:
+    from minisparse.bench.suites import SUITES
+
+    return _run(options, [suite for suite in SUITES.values() if suite.op == "network"])
 
 
 def _run(options: argparse.Namespace, suites: "Sequence[Suite]") -> int:

@@ -142,12 +142,12 @@ def _onnxruntime(cell: Cell, operands: Operands) -> Ready:
         [onnx.numpy_helper.from_array(np.array(w), n) for n, w in graph.constants.items()],
     )  # fmt: skip
     model = helper.make_model(told, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    session = runtime.InferenceSession(model.SerializeToString(), _options(runtime))
+    session = runtime.InferenceSession(model.SerializeToString(), runtime_options(runtime))
     feeds = {name: operands["x"]}
     return Ready(lambda: session.run(None, feeds)[0])
 
 
-def _options(runtime: Any) -> Any:
+def runtime_options(runtime: Any) -> Any:
     """Return options with as many threads as the others have: it reads no OMP_NUM_THREADS."""
     import os
 

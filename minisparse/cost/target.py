@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from minisparse.core.errors import MinisparseError
+from minisparse.core.symbolic import is_unknown
 from minisparse.core.tensor_type import TensorType
 from minisparse.cost.machine import Machine, find_machine
 from minisparse.graph import Graph
@@ -34,5 +36,25 @@ class Target:
         return type.bind(dict.fromkeys(type.symbols, USUAL_SIZE)) if type.symbols else type
 
     def bind(self, graph: Graph) -> Graph:
-        """Return the graph with every named dimension set to the size to expect."""
-        return graph.bind(**{s: self.sizes.get(s, USUAL_SIZE) for s in graph.symbols})
+        """Return the graph with every named dimension set to the size to expect.
+
+        What has only the name of a size that nothing tells, as inside of bodies, keeps it. Where
+        a model cannot be as large as is usual (it has positions for fewer tokens), a smaller size
+        is expected.
+
+        Raises
+        ------
+        MinisparseError
+            If the graph does not work with the sizes that the caller expects.
+        """
+        named = [s for s in graph.symbols if not is_unknown(s)]
+        refused: MinisparseError | None = None
+        for usual in (USUAL_SIZE, 32, 16, 8, 4, 2, 1):
+            try:
+                return graph.bind(**{s: self.sizes.get(s, usual) for s in named})
+            except MinisparseError as error:
+                refused = refused or error
+                if all(s in self.sizes for s in named):
+                    break
+        assert refused is not None
+        raise refused

@@ -51,7 +51,7 @@ def _parts_rows(graph: Graph, value: str) -> Node | None:
         return None
     matrix, parted = graph.types[node.inputs[0]], graph.types[value]
     fits = matrix.ndim == 2 and parted.ndim > 2 and matrix.shape[-1] == parted.shape[-1]
-    return node if fits and node.inputs[1] in graph.constants else None
+    return node if fits else None
 
 
 def _swapped(graph: Graph, before: Node, node: Node) -> Graph | None:

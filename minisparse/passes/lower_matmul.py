@@ -10,8 +10,8 @@ After     y = add(dsmm(r, w'), b)            w' is w transposed, once
 Why       Only products of matrices have sparse kernels, and only they are finished tile by tile:
           a linear layer of a transformer is one, whatever stands before its last axis. Its
           operand lies by rows, and what follows (normalization, heads) wants it so.
-When      w is a constant matrix. Of matmul, at most one size of y but the last is not known; of
-          gemm, x has more than two axes, b is absent or a vector, and alpha = beta = 1.
+When      w is a constant matrix. Where more than one size of y is not known, the shape is read
+          from x. Of gemm, x has more than two axes, b is absent or a vector, and alpha = beta = 1.
 Keeps     Every result within rounding: the same products, summed in an order of the kernel's.
 """
 
@@ -24,6 +24,8 @@ from minisparse.formats import Matrix
 from minisparse.graph import Constant, Graph, Node
 from minisparse.ops import ADD, DSMM, OPS
 from minisparse.passes.rewrite import Pass
+
+RESHAPE = OPS["reshape"]
 
 
 def run(graph: Graph, target: Target) -> Graph:
@@ -44,8 +46,7 @@ def _is_linear(graph: Graph, node: Node) -> bool:
     if node.op.name != "matmul" or node.inputs[1] not in graph.constants:
         return False
     x, w = graph.operand_types(node)
-    unknown = [d for d in x.shape[:-1] if not isinstance(d, int)]
-    return w.ndim == 2 and x.ndim >= 2 and len(unknown) <= 1 and 0 not in (*x.shape, *w.shape)
+    return w.ndim == 2 and x.ndim >= 2 and 0 not in (*x.shape, *w.shape)
 
 
 def _of_matmul(graph: Graph, node: Node, constants: dict[str, Constant]) -> Iterator[Node]:
@@ -59,8 +60,23 @@ def _of_matmul(graph: Graph, node: Node, constants: dict[str, Constant]) -> Iter
     yield reshaped(flat, x, (-1, graph.types[w].dims[0]), constants)
     yield Node(node.name, DSMM, (flat, w), (product,), DSMM.complete({}))
     shape = [d if isinstance(d, int) else -1 for d in type.shape[:-1]]
-    back = reshaped(f"{node.name}:out", product, (*shape, graph.types[w].dims[1]), constants)
+    name, width = f"{node.name}:out", graph.types[w].dims[1]
+    if shape.count(-1) <= 1:
+        back = reshaped(name, product, (*shape, width), constants)
+    else:
+        yield from _shape_like(name, x, width, constants)
+        back = Node(name, RESHAPE, (product, f"{name}:shape"), (), RESHAPE.complete({}))
     yield Node(back.name, back.op, back.inputs, node.outputs, back.attrs)
+
+
+def _shape_like(name: str, x: str, width: int, constants: dict[str, Constant]) -> Iterator[Node]:
+    """Yield what computes the shape of x with another last axis."""
+    before, shape, concat = f"{name}:before", OPS["shape"], OPS["concat"]
+    constants[f"{name}:width"] = np.array([width], np.int64)
+    yield Node(before, shape, (x,), (before,), shape.complete({"end": -1}))
+    joined = concat.complete({"axis": 0})
+    found = f"{name}:shape"
+    yield Node(found, concat, (before, f"{name}:width"), (found,), joined)
 
 
 def _is_linear_on_rows(graph: Graph, node: Node) -> bool:
@@ -91,8 +107,7 @@ def _of_gemm(node: Node, constants: dict[str, Constant]) -> Iterator[Node]:
 def reshaped(name: str, value: str, shape: tuple[int, ...], constants: dict[str, Constant]) -> Node:
     """Return a reshape of a value to a constant shape, which is added to the constants."""
     constants[f"{name}:shape"] = np.array(shape, np.int64)
-    reshape = OPS["reshape"]
-    return Node(name, reshape, (value, f"{name}:shape"), (name,), reshape.complete({}))
+    return Node(name, RESHAPE, (value, f"{name}:shape"), (name,), RESHAPE.complete({}))
 
 
 def with_inputs(node: Node, names: Mapping[str, str]) -> Node:

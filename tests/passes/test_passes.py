@@ -292,6 +292,26 @@ def test_a_linear_layer_on_rows_is_lowered_too(turned: bool) -> None:
         assert run_only(kept, "lower_matmul")[0].nodes == kept.nodes
 
 
+def test_shapes_with_two_free_sizes_are_read_from_the_operand() -> None:
+    rng = np.random.default_rng(0)
+    b = GraphBuilder("free")
+    x = b.input("x", ("batch", "length", 4))
+    h = b.op("matmul", x, b.constant("w", rng.standard_normal((4, 3)).astype("float32")))
+    h = b.op("relu", b.op("add", h, b.constant("b", rng.standard_normal(3).astype("float32"))))
+    h = b.op("matmul", h, b.constant("v", rng.standard_normal((3, 4)).astype("float32")))
+    graph = in_double(b.build({"y": b.op("add", h, x)}))
+    lowered, _ = run_only(graph, "lower_matmul", "cancel_reshapes", "fuse_epilogue")
+    ops = [node.op.name for node in lowered.nodes]
+    assert {op for op in ops if "dsmm" in op} == {"dsmm_add_relu", "dsmm_add"}
+    assert (
+        ops.count("reshape") == 4
+    )  # two of x, the result, one read for its shape
+    assert lowered.types[lowered.outputs["y"]].shape == ("batch", "length", 4)
+    given = {"x": rng.standard_normal((2, 5, 4))}
+    wanted = meaning(graph, given)["y"]
+    np.testing.assert_allclose(meaning(lowered, given)["y"], wanted, rtol=1e-12)
+
+
 def around(op: str, other: tuple[int, ...]) -> Graph:
     """Return ``reshape(op(reshape(matrix), other))``, the reshapes undoing each other."""
     b = GraphBuilder("around")

@@ -1,12 +1,14 @@
 """Every way in which a node could be computed, each with its price."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from minisparse.core.dtypes import DType
+from minisparse.core.errors import MinisparseError
 from minisparse.core.index import index_dtype
+from minisparse.core.symbolic import is_unknown
 from minisparse.core.tensor_type import DENSE, Layout, TensorType
 from minisparse.cost.model import price, price_library, work_of
 from minisparse.cost.target import Target
@@ -14,6 +16,7 @@ from minisparse.formats import Pattern, stored_bytes
 from minisparse.graph import Graph, Node
 from minisparse.kernels import LEVELS, PROVIDERS, Kernel, Work, kernels_for
 from minisparse.ops import Attrs
+from minisparse.ops.dims import may_equal
 
 BLOCK_SIZES = (4, 8, 16, 32)
 """Square blocks that are tried for BSR."""
@@ -121,7 +124,7 @@ def _priced(
     graph: Graph, node: Node, kernel: Kernel, level: str, layout: Layout, target: Target
 ) -> Candidate | None:
     """Return a candidate with its price, or None where op or library take no such weight."""
-    types = tuple(map(target.size, graph.operand_types(node)))
+    types = graph.operand_types(node)
     at = node.op.base.weight
     pattern, weight_bytes, attrs = None, 0, node.attrs
     if at is not None and at < len(types):
@@ -130,25 +133,55 @@ def _priced(
         if layout != stored.layout and pattern is not None:
             stored = as_stored(types[at], pattern, layout)
         types = (*types[:at], stored, *types[at + 1 :])
+        sized = target.size(stored)
         weight_bytes = (
-            stored.nnz * stored.itemsize
+            sized.nnz * sized.itemsize
             if pattern is None
             else stored_bytes(pattern, layout, stored.itemsize)
         )
         attrs = stored_attrs(node, graph.operand_types(node)[at], layout)
         if not all(c.holds(types, attrs) for c in node.op.constraints):
             return None
-        now, then = target.size(graph.types[node.output]), node.op.infer(types, attrs)[0]
-        if (now.layout, now.shape) != (then.layout, then.shape):
+        now, then = graph.types[node.output], node.op.infer(types, attrs)[0]
+        alike = now.ndim == then.ndim and all(map(may_equal, now.shape, then.shape))
+        if now.layout != then.layout or not alike:
             return None  # who reads the result would find another kind of value
-    if level in PROVIDERS:
-        if PROVIDERS[level].why_not(kernel.op.name, layout.format, node.op.split(types)[0]):
+    sizes = tuple(map(target.size, types))
+    if not _meet(node, types, sizes, attrs):
+        work = _rough_work(sizes)
+        seconds = price(work, "vectorized", types[0].dtype, target.machine)
+    elif level in PROVIDERS:
+        if PROVIDERS[level].why_not(kernel.op.name, layout.format, node.op.split(sizes)[0]):
             return None
-        work, seconds = price_library(node.op, kernel, level, types, attrs, target.machine)
+        work, seconds = price_library(node.op, kernel, level, sizes, attrs, target.machine)
     else:
-        work = work_of(node.op, kernel, kernel.levels[level], pattern, types, attrs)
-        seconds = price(work, level, types[0].dtype, target.machine)
+        work = work_of(node.op, kernel, kernel.levels[level], pattern, sizes, attrs)
+        first = types[0] if types else graph.types[node.output]
+        seconds = price(work, level, first.dtype, target.machine)
     return Candidate(kernel, level, layout, seconds, work, weight_bytes)
+
+
+def _meet(
+    node: Node, types: Sequence[TensorType], sizes: Sequence[TensorType], attrs: Attrs
+) -> bool:
+    """Tell whether operands fit together once those of their sizes are assumed that nothing tells.
+
+    A size that only the run tells is assumed to be the usual one, beside which another may be a
+    number that it would have to be equal to.
+    """
+    if not any(is_unknown(dim) for type in types for dim in type.shape):
+        return True
+    try:
+        node.op.infer(sizes, attrs)
+    except MinisparseError:
+        return False
+    return True
+
+
+def _rough_work(sizes: Sequence[TensorType]) -> Work:
+    """Return the work of touching each operand once, where no more can be told."""
+    elements = sum(type.nnz for type in sizes)
+    return Work(elements, 2 * sum(type.nnz * type.itemsize for type in sizes), unit="elementwise")
 
 
 def stored_attrs(node: Node, weight: TensorType, layout: Layout) -> Attrs:

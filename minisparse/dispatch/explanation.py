@@ -1,9 +1,10 @@
 """A plan told as data, as text, as a card: every candidate, its price, the choice, the reason."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from minisparse.cost import Candidate
-from minisparse.dispatch.plan import Plan, Step
+from minisparse.dispatch.plan import Plan
 from minisparse.show import (
     card,
     human_bytes,
@@ -72,7 +73,7 @@ class Explanation:
     passes : tuple of str
         What each pass did, a line each.
     nodes : tuple of NodeExplanation
-        Each node's candidates.
+        Each node's candidates; after a control op those of the nodes in its bodies.
     """
 
     title: str
@@ -133,13 +134,18 @@ def explain(plan: Plan) -> Explanation:
         f"plan {plan.graph.name} for {plan.target.machine.name}",
         sizes,
         tuple(map(str, plan.reports)),
-        tuple(_node(step) for step in plan.steps),
+        tuple(_nodes(plan)),
     )
 
 
-def _node(step: Step) -> NodeExplanation:
-    found = tuple(_candidate(c, c is step.chosen) for c in step.candidates)
-    return NodeExplanation(step.node.name, step.node.op.name, found, step.why)
+def _nodes(plan: Plan, inside: str = "") -> Iterator[NodeExplanation]:
+    """Yield every step, and after a control op those of its bodies: ``loop_1.body/h``."""
+    for step in plan.steps:
+        name = f"{inside}{step.node.name}"
+        found = tuple(_candidate(c, c is step.chosen) for c in step.candidates)
+        yield NodeExplanation(name, step.node.op.name, found, step.why)
+        for attribute, body in step.bodies.items():
+            yield from _nodes(body, f"{name}.{attribute}/")
 
 
 def _candidate(candidate: Candidate, chosen: bool) -> CandidateExplanation:

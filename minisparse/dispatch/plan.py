@@ -1,6 +1,7 @@
 """A plan: for every node the kernel that will run, and why that one."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -35,6 +36,8 @@ class Step:
     unsettled : bool
         Whether sizes of operands or results are known at run time only; the op's constraints are
         checked again then.
+    bodies : mapping
+        Of a control op, the plan of each body that may run, by the attribute that holds it.
     """
 
     node: Node
@@ -44,6 +47,7 @@ class Step:
     packed: Any = None
     prepare_seconds: float = 0.0
     unsettled: bool = False
+    bodies: Mapping[str, "Plan"] = field(default_factory=dict)
 
     @property
     def level(self) -> Level:

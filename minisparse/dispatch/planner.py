@@ -9,7 +9,9 @@ from minisparse.core.tensor_type import Layout
 from minisparse.cost import Candidate, Target, candidates
 from minisparse.dispatch.plan import Plan, Step
 from minisparse.graph import Graph, Node
+from minisparse.graph.body import as_graph
 from minisparse.kernels import level_of, pack
+from minisparse.ops.control import IF_ELSE, LOOP, captured, formal_types
 from minisparse.passes import PassReport
 
 
@@ -46,7 +48,8 @@ def make_plan(
             )
         )
     steps = tuple(
-        _step(graph, node, priced[node.name], _columns(sized, node, target)) for node in graph.nodes
+        _step(graph, node, priced[node.name], _columns(sized, node, target), target)
+        for node in graph.nodes
     )
     return Plan(source, graph, target, steps, reports)
 
@@ -74,14 +77,31 @@ def _fits(graph: Graph, node: Node, candidate: Candidate) -> bool:
     return layout is None or candidate.layout == layout
 
 
-def _step(graph: Graph, node: Node, priced: tuple[Candidate, ...], columns: int) -> Step:
+def _step(
+    graph: Graph, node: Node, priced: tuple[Candidate, ...], columns: int, target: Target
+) -> Step:
     ready = [c for c in priced if _fits(graph, node, c)]
     chosen = ready[0]
     start = time.perf_counter()
     packed = _packed(graph, node, chosen, columns)
     seconds = 0.0 if packed is None else time.perf_counter() - start
     why = _reason(chosen, priced)
-    return Step(node, chosen, priced, why, packed, seconds, _is_unsettled(graph, node))
+    bodies = _bodies(graph, node, target) if node.op in (IF_ELSE, LOOP) else {}
+    return Step(node, chosen, priced, why, packed, seconds, _is_unsettled(graph, node), bodies)
+
+
+def _bodies(graph: Graph, node: Node, target: Target) -> dict[str, Plan]:
+    """Return the plan of each body that may run, captured constants being constants there too."""
+    first = captured(node.op, node.attrs)
+    fixed = {i for i, name in enumerate(node.inputs) if i >= first and name in graph.constants}
+    plans = {}
+    for attribute, types in formal_types(node.op, graph.operand_types(node), node.attrs).items():
+        body = node.attrs[attribute]
+        own = len(body.inputs) - len(node.inputs)  # less than 0: the condition is handed to none
+        constants = {body.inputs[i + own]: graph.constants[node.inputs[i]] for i in fixed}
+        inside = as_graph(body, types, constants, f"{node.name}.{attribute}")
+        plans[attribute] = make_plan(inside, inside, target)
+    return plans
 
 
 def _is_unsettled(graph: Graph, node: Node) -> bool:

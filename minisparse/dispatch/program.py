@@ -5,14 +5,19 @@ become places in a list, attributes are bound, prepared weights lie beside the c
 place is emptied after its last reader, so that a run needs as much memory as is alive at once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from minisparse.core.errors import MinisparseError
-from minisparse.core.tensor_type import known_type
+from minisparse.core.tensor_type import KNOWN_LIMIT, known_type
 from minisparse.formats import Matrix
 from minisparse.kernels import Level, bind, pack
+from minisparse.ops import Attrs, Op
+from minisparse.ops.control import Run, flow
 
 if TYPE_CHECKING:
     from minisparse.dispatch.plan import Plan, Step
@@ -31,12 +36,19 @@ class Instruction(NamedTuple):
         Places of operands and of results.
     frees : tuple of int
         Places of values that no later step reads, and that are no outputs.
+    name : str
+        The node's, for errors that only a run can find, such as an index beyond an axis.
     """
 
     call: Call
     reads: tuple[int, ...]
     writes: tuple[int, ...]
     frees: tuple[int, ...]
+    name: str
+
+    def error(self, found: MinisparseError) -> MinisparseError:
+        """Return an error of the call that names the node."""
+        return type(found)(f"node '{self.name}': {found}")
 
 
 class Program(NamedTuple):
@@ -75,12 +87,35 @@ def make_program(plan: "Plan") -> Program:
         call = _call_of(step)
         at = step.node.op.base.weight
         if step.unsettled:
-            call = partial(_checked, call, step)
+            call = _Checked(call, step)
         elif at is not None and step.packed is not None:
             reads[at] = len(blank)
             blank.append(step.packed)
-        instructions.append(Instruction(call, tuple(reads), writes, frees))
+        instructions.append(Instruction(call, tuple(reads), writes, frees, step.node.name))
     return Program(tuple(instructions), blank, outputs)
+
+
+def run_program(program: Program, given: Sequence[Any]) -> list[Any]:
+    """Run a program on its inputs, in order, and return its values: outputs in their places.
+
+    Enter ``np.errstate(all="ignore")`` around it: ``0 * inf`` and overflow are values here.
+    """
+    values = program.blank.copy()
+    values[: len(given)] = given
+    for instruction in program.instructions:
+        call, reads, writes, frees, _ = instruction
+        try:
+            result = call(*[values[place] for place in reads])
+        except MinisparseError as error:
+            raise instruction.error(error) from error
+        if len(writes) == 1:
+            values[writes[0]] = result
+        else:
+            for place, one in zip(writes, result, strict=True):
+                values[place] = one
+        for place in frees:
+            values[place] = None
+    return values
 
 
 def _last_readers(plan: "Plan") -> dict[int, int]:
@@ -94,6 +129,8 @@ def _call_of(step: "Step") -> Call:
 
     Where operands have still to be checked they come as they are, and the packed weight is put in.
     """
+    if step.bodies:
+        return _control(step)
     call = bind(step.node.op, step.level, step.node.attrs)
     at = step.node.op.base.weight
     if at is None or step.level.prepare is None:
@@ -114,11 +151,56 @@ def _with_packed(call: Call, packed: Any, at: int, *operands: Any) -> Any:
     return call(*operands[:at], packed, *operands[at + 1 :])
 
 
-def _checked(call: Call, step: "Step", *operands: Any) -> Any:
-    """Check constraints on sizes that only now are known, then compute."""
-    types = [x.type if isinstance(x, Matrix) else known_type(x) for x in operands]
-    try:
-        step.node.op.infer(types, step.node.attrs)
-    except MinisparseError as error:
-        raise type(error)(f"node '{step.node.name}': {error}") from error
-    return call(*operands)
+@dataclass
+class _Checked:
+    """Checks constraints on sizes that only the run tells, then computes.
+
+    What met them last is remembered: most often the next run brings the same sizes.
+    """
+
+    call: Call
+    step: "Step"
+    met: list[Any] | None = None
+
+    def __call__(self, *operands: Any) -> Any:
+        told = [_told(x) for x in operands]
+        if told != self.met:
+            self._check(operands)
+            self.met = told
+        return self.call(*operands)
+
+    def _check(self, operands: Sequence[Any]) -> None:
+        types = [x.type if isinstance(x, Matrix) else known_type(x) for x in operands]
+        node = self.step.node
+        if self.step.bodies:  # whose steps check what they are given
+            node.op.check(types, node.attrs)
+        else:
+            node.op.infer(types, node.attrs)
+
+
+def _told(x: Any) -> Any:
+    """Return what constraints may ask of an operand: its type, and what is in a small array."""
+    if isinstance(x, Matrix):
+        return x.type
+    small = x.ndim < 2 and x.size <= KNOWN_LIMIT
+    return x.shape, x.dtype, x.tobytes() if small else None
+
+
+def _control(step: "Step") -> Call:
+    """Return what computes a control op, its bodies run as they were planned."""
+    runs = {}
+    for name, plan in step.bodies.items():
+        inputs = step.node.attrs[name].inputs
+        places = [i for i, value in enumerate(inputs) if value in plan.graph.inputs]
+        runs[name] = partial(_run_body, plan, places)  # captured constants lie in its program
+    return partial(_flowing, step.node.op, runs, step.node.attrs)
+
+
+def _flowing(op: Op, runs: Mapping[str, Run], attrs: Attrs, *operands: Any) -> Any:
+    return flow(op, runs, operands, attrs)
+
+
+def _run_body(plan: "Plan", places: Sequence[int], given: Sequence[Any]) -> list[Any]:
+    """Return a body's outputs from its inputs, those in ``places`` being the plan's."""
+    values = run_program(plan.program, [given[i] for i in places])
+    return [np.asarray(values[place]) for place in plan.program.outputs.values()]

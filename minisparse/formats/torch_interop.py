@@ -59,13 +59,13 @@ def from_torch(t: Any) -> Matrix:
         )
     shape = (int(t.shape[0]), int(t.shape[1]))
     if layout == "coo":
-        row, col = _to_numpy(t._indices())
-        return COO(_to_numpy(t._values()), row, col, shape)
-    values = _to_numpy(t.values())
+        row, col = to_array(t._indices())
+        return COO(to_array(t._values()), row, col, shape)
+    values = to_array(t.values())
     if layout in ("csr", "bsr"):
-        indices, indptr = _to_numpy(t.col_indices()), _to_numpy(t.crow_indices())
+        indices, indptr = to_array(t.col_indices()), to_array(t.crow_indices())
         return (CSR if layout == "csr" else BSR)(values, indices, indptr, shape)
-    indices, indptr = _to_numpy(t.row_indices()), _to_numpy(t.ccol_indices())
+    indices, indptr = to_array(t.row_indices()), to_array(t.ccol_indices())
     if layout == "csc":
         return CSC(values, indices, indptr, shape)
     return BSR(values.transpose(0, 2, 1), indices, indptr, shape[::-1]).T
@@ -126,8 +126,16 @@ def to_torch(A: Matrix, *, columns: bool = False) -> Any:
         return make(*parts, values, A.shape, check_invariants=False)
 
 
-def _to_numpy(t: Any) -> Array:
-    """Return a tensor's values as an array of its own."""
+def to_array(t: Any) -> Array:
+    """Return the values of a dense tensor, on any device, as an array of its own.
+
+    Raises
+    ------
+    DTypeError
+        If minisparse has no such dtype.
+    MissingExtraError
+        If it is bfloat16, and ``ml_dtypes`` is not installed.
+    """
     t = t.cpu().resolve_conj().resolve_neg()
     if str(t.dtype) == "torch.bfloat16":
         wanted = as_dtype("bfloat16", "from_torch")

@@ -3,7 +3,7 @@
 from minisparse.graph.builder import GraphBuilder
 from minisparse.graph.file import load
 from minisparse.graph.graph import Constant, Graph
-from minisparse.graph.node import Node
 from minisparse.graph.verify import verify
+from minisparse.ops.node import Node
 
 __all__ = ["Constant", "Graph", "GraphBuilder", "Node", "load", "verify"]

@@ -11,8 +11,8 @@ from minisparse.core.symbolic import Dim
 from minisparse.core.tensor_type import TensorType, known_type
 from minisparse.formats import Matrix
 from minisparse.graph.graph import Constant, Graph
-from minisparse.graph.node import Node
 from minisparse.ops import OPS
+from minisparse.ops.node import Node
 
 
 class GraphBuilder:

@@ -6,7 +6,7 @@ nothing is unpickled, and every name, type and size is checked before use.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,9 @@ from minisparse.core.symbolic import Dim
 from minisparse.core.tensor_type import TensorType
 from minisparse.formats import FORMATS, Matrix
 from minisparse.graph.graph import Constant, Graph
-from minisparse.graph.node import Node
 from minisparse.ops import OPS
+from minisparse.ops.body import Body
+from minisparse.ops.node import Node
 
 FILE_VERSION = 1
 _DESCRIPTION = "graph.json"
@@ -35,7 +36,14 @@ def save(graph: Graph, path: str | Path) -> None:
         Wishes of nodes and patterns are not stored: compiling finds them again.
     path : str or Path
         Where to; by custom it ends in ``.npz``.
+
+    Raises
+    ------
+    UnsupportedOpError
+        If nodes are computed by another library, as ops of ONNX without a counterpart are; all of
+        them are named.
     """
+    _refuse_foreign(graph)
     arrays: dict[str, Array] = {}
     constants = []
     for i, (name, constant) in enumerate(graph.constants.items()):
@@ -53,6 +61,26 @@ def save(graph: Graph, path: str | Path) -> None:
     }
     arrays[_DESCRIPTION] = np.frombuffer(json.dumps(description, indent=1).encode(), np.uint8)
     write_npz(path, arrays)
+
+
+def _refuse_foreign(graph: Graph) -> None:
+    """Refuse ops that were made for one model: no name in a file could stand for them."""
+    nodes = [inner for node in graph.nodes for inner in _with_bodies(node)]
+    found = [f"'{n.name}' = {n.op.name}" for n in nodes if not n.op.name.isidentifier()]
+    if found:
+        raise UnsupportedOpError(
+            f"graph '{graph.name}' cannot be saved: another library computes {', '.join(found)}; "
+            "keep the file that the model was read from"
+        )
+
+
+def _with_bodies(node: Node) -> Iterator[Node]:
+    """Yield a node and the nodes of its bodies."""
+    yield node
+    for body in node.attrs.values():
+        if isinstance(body, Body):
+            for inner in body.nodes:
+                yield from _with_bodies(inner)
 
 
 def load(path: str | Path) -> Graph:
@@ -109,12 +137,29 @@ def _node_to_json(node: Node) -> dict[str, Any]:
         "op": node.op.name,
         "inputs": node.inputs,
         "outputs": node.outputs,
-        "attrs": dict(node.attrs),
+        "attrs": {k: _attr_to_json(v) for k, v in node.attrs.items()},
     }
 
 
+def _attr_to_json(value: Any) -> Any:
+    """Return an attribute as JSON has it: a body by its inputs, nodes and outputs."""
+    if not isinstance(value, Body):
+        return value
+    nodes = [_node_to_json(node) for node in value.nodes]
+    return {"inputs": value.inputs, "nodes": nodes, "outputs": value.outputs}
+
+
+def _ops_in(nodes: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the op of every node, those of bodies too."""
+    for node in nodes:
+        yield node["op"]
+        for value in node.get("attrs", {}).values():
+            if isinstance(value, dict):
+                yield from _ops_in(value["nodes"])
+
+
 def _graph_from_json(text: Mapping[str, Any], arrays: Mapping[str, Array]) -> Graph:
-    unknown = sorted({n["op"] for n in text["nodes"]} - set(OPS))
+    unknown = sorted(set(_ops_in(text["nodes"])) - set(OPS))
     if unknown:
         raise UnsupportedOpError(
             f"unknown ops: {', '.join(map(str, unknown))}; known ops: {', '.join(sorted(OPS))}"
@@ -148,7 +193,10 @@ def _node_from_json(text: Mapping[str, Any]) -> Node:
 
 
 def _hashable(value: Any) -> Any:
-    """Return JSON's lists as tuples, as attributes are written in Python."""
+    """Return JSON's lists as tuples, as attributes are written in Python, and bodies as such."""
+    if isinstance(value, dict):
+        nodes = tuple(_node_from_json(node) for node in value["nodes"])
+        return Body(tuple(value["inputs"]), nodes, tuple(value["outputs"]))
     return tuple(map(_hashable, value)) if isinstance(value, list) else value
 
 

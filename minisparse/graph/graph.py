@@ -14,7 +14,7 @@ from minisparse.core.errors import GraphError, MinisparseError
 from minisparse.core.symbolic import UNKNOWN
 from minisparse.core.tensor_type import TensorType, known_type
 from minisparse.formats import Matrix, Pattern
-from minisparse.graph.node import Node
+from minisparse.ops.node import Node
 
 Constant = Array | Matrix
 

@@ -1,9 +1,13 @@
 """A graph as text, one line a node, and as a card for notebooks."""
 
+from collections.abc import Mapping, Sequence
+
 from minisparse.core.tensor_type import TensorType
 from minisparse.formats import Matrix
 from minisparse.graph.graph import Graph
-from minisparse.graph.node import Node
+from minisparse.ops.body import Body
+from minisparse.ops.control import IF_ELSE, LOOP, formal_types
+from minisparse.ops.node import Node
 
 
 def call_text(node: Node) -> str:
@@ -14,7 +18,11 @@ def call_text(node: Node) -> str:
     node : Node
         The node to spell.
     """
-    given = [f"{k}={v}" for k, v in node.attrs.items() if v != node.op.attrs.get(k)]
+    given = [
+        f"{k}={v}"
+        for k, v in node.attrs.items()
+        if v != node.op.attrs.get(k) and not isinstance(v, Body)
+    ]
     wishes = [f"{node.inputs[i]} as {layout}" for i, layout in node.wants.items()]
     wanted = f"  # wants {', '.join(wishes)}" if wishes else ""
     return f"{node.op.name}({', '.join([*node.inputs, *given])}){wanted}"
@@ -24,20 +32,45 @@ def to_text(graph: Graph) -> str:
     """Return the graph as lines of aligned columns: name, call, type."""
     inputs = ", ".join(f"{name}: {type}" for name, type in graph.inputs.items())
     rows = [(f"const {name}", _constant_text(graph, name), "") for name in graph.constants]
-    rows += [
-        (", ".join(node.outputs), f"= {call_text(node)}", _types(graph, node))
-        for node in graph.nodes
+    title = f"graph {graph.name}({inputs}) -> {', '.join(graph.outputs)}"
+    last = "return " + ", ".join(f"{k} = {v}" for k, v in graph.outputs.items())
+    return "\n".join([title, *_block(rows, graph.nodes, graph.types, "  "), f"  {last}"])
+
+
+def _block(
+    rows: Sequence[tuple[str, str, str]],
+    nodes: Sequence[Node],
+    types: Mapping[str, TensorType],
+    indent: str,
+) -> list[str]:
+    """Return rows and then nodes in aligned columns, the bodies of a node below it."""
+    rows = list(rows) + [
+        (", ".join(node.outputs), f"= {call_text(node)}", _types(types, node)) for node in nodes
     ]
     widths = [max((len(row[i]) for row in rows), default=0) for i in range(2)]
-    lines = [f"graph {graph.name}({inputs}) -> {', '.join(graph.outputs)}"]
-    for name, call, type in rows:
-        lines.append(f"  {name:{widths[0]}}  {call:{widths[1]}}  {type}".rstrip())
-    lines.append("  return " + ", ".join(f"{k} = {v}" for k, v in graph.outputs.items()))
-    return "\n".join(lines)
+    lines = []
+    for i, (name, call, type) in enumerate(rows, start=len(nodes) - len(rows)):
+        lines.append(f"{indent}{name:{widths[0]}}  {call:{widths[1]}}  {type}".rstrip())
+        lines += _bodies(nodes[i], types, indent + "  ") if i >= 0 else []
+    return lines
 
 
-def _types(graph: Graph, node: Node) -> str:
-    return ", ".join(str(graph.types[output]) for output in node.outputs)
+def _bodies(node: Node, types: Mapping[str, TensorType], indent: str) -> list[str]:
+    """Return the bodies of a node, a title line and then their nodes; of most ops nothing."""
+    if node.op not in (IF_ELSE, LOOP):
+        return []
+    lines = []
+    given = [types[name] for name in node.inputs]
+    for attribute, formal in formal_types(node.op, given, node.attrs).items():
+        body = node.attrs[attribute]
+        lines.append(f"{indent}{attribute}({', '.join(body.inputs)})")
+        lines += _block((), body.nodes, body.types(formal), indent + "  ")
+        lines.append(f"{indent}  return {', '.join(body.outputs)}")
+    return lines
+
+
+def _types(types: Mapping[str, TensorType], node: Node) -> str:
+    return ", ".join(str(types[output]) for output in node.outputs)
 
 
 def _constant_text(graph: Graph, name: str) -> str:
@@ -50,7 +83,7 @@ def to_html(graph: Graph) -> str:
     """Return the graph's card: a table of nodes, and one of weights."""
     from minisparse.show import card, table
 
-    nodes = [(n.name, call_text(n), _types(graph, n)) for n in graph.nodes]
+    nodes = [(n.name, call_text(n), _types(graph.types, n)) for n in graph.nodes]
     weights = [
         (
             name,

@@ -9,6 +9,7 @@ The tail comes from erfc, not from ``1 + erf``, in which nothing is left of it; 
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -39,6 +40,15 @@ _Q = (1.0, 2.56852019228982242e0, 1.87295284992346725e0, 5.27905102951428412e-1,
 
 _NEARS, _MIDDLES, _FARS = (np.array(pair).T[..., None] for pair in ((_A, _B), (_C, _D), (_P, _Q)))
 """Above and below, ``[power, 2, 1]``."""
+
+_LOG_ODDS = (-3.5123397e-9, 2.6452662e-7, -7.9294882e-6, 1.1061238e-4, 6.5189958e-5,
+             -7.2666169e-2, -1.5957699)  # fmt: skip
+_ERF = (1.4185208e-7, -5.6684735e-6, 8.7637317e-5, -6.1978464e-4, -1.9183081e-4, 1.0276906e-1,
+        1.1283793)  # fmt: skip
+"""Coefficients of ``x**13``, ``x**11`` and so on down to x. Fitted up to 5 and to
+``5 / sqrt 2`` for the least largest error, of Phi (3e-8) and of erf relative to itself (1e-7):
+weighted least squares, the weights moved to where the error is largest (Lawson, 1961). Beyond,
+neither turns back."""
 
 
 def normal_distribution(x: Array) -> Array:
@@ -71,6 +81,59 @@ def normal_distribution(x: Array) -> Array:
             w = x[near]
             found[near] = 0.5 + w * _quotient(_NEARS, w * w * 0.5) * (0.5 * math.sqrt(0.5))
     return found
+
+
+def log_odds_against(x: Array) -> Array:
+    """Return ``log(Phi(-x) / Phi(x))`` of float32: Phi is one over ``1 + exp`` of it.
+
+    An odd polynomial, in which nothing cancels. What comes of it is Phi within 3e-8 everywhere, not
+    more: of a tail smaller than that the digits are lost.
+
+    Examples
+    --------
+    >>> odds = np.exp(log_odds_against(np.array([0.0, 1.0, -np.inf], np.float32)))
+    >>> (1 / (1 + odds)).round(6)
+    array([0.5     , 0.841345, 0.      ], dtype=float32)
+    """
+    return _odd(_LOG_ODDS, x)
+
+
+def error_function(x: Array, out: Array) -> None:
+    """Write ``erf(x)`` of float32 or float64, each within a few units in the last place.
+
+    In float32 it is ``tanh(log(Phi(z) / Phi(-z)) / 2)`` with ``z = sqrt(2) x``, by a polynomial of
+    its own, since it is the relative error that counts here.
+
+    Examples
+    --------
+    >>> y = np.empty(4)
+    >>> error_function(np.array([0.0, 1.0, -9.0, np.nan]), y)
+    >>> y.round(6)
+    array([ 0.      ,  0.842701, -1.      ,       nan])
+    """
+    xp = namespace(x)
+    if x.dtype == np.float32:
+        xp.tanh(_odd(_ERF, x), out=out)
+        return
+    size = xp.abs(x)
+    found = 1 - 2 * normal_distribution(-math.sqrt(2) * size)
+    near = xp.flatnonzero(size <= _NEAR)
+    if near.size:
+        w = size[near]
+        found[near] = w * _quotient(_NEARS, w * w)
+    xp.copysign(found, x, out=out)
+
+
+def _odd(coefficients: Sequence[float], x: Array) -> Array:
+    """Return an odd polynomial by its coefficients, highest first (Horner)."""
+    square = x * x
+    sums: Array = square * x.dtype.type(coefficients[0])
+    for coefficient in coefficients[1:-1]:
+        sums += x.dtype.type(coefficient)
+        sums *= square
+    sums += x.dtype.type(coefficients[-1])
+    sums *= x
+    return sums
 
 
 def _half_gauss(size: Array) -> Array:

@@ -21,8 +21,9 @@ def bytes_moved(*types: TensorType) -> int:
 
 
 def _vectorized(op: Op, *operands: Array, **attrs: Any) -> Any:
-    """Return what the op means."""
-    return op.dense(operands, attrs)
+    """Return what the op means: of one result itself, of several a tuple."""
+    found = op.dense(operands, attrs)
+    return found[0] if isinstance(found, tuple) and len(found) == 1 else found
 
 
 def plain_kernel(op: Op) -> Kernel:

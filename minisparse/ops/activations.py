@@ -15,7 +15,7 @@ from minisparse.core.dtypes import Array, DType
 from minisparse.core.errors import UnsupportedOpError
 from minisparse.core.tensor_type import TensorType
 from minisparse.core.triplets import Triplets
-from minisparse.ops.constraints import has_kind
+from minisparse.ops.constraints import has_kind, plain_kind
 from minisparse.ops.hard_matrices import hard_matrices, random_values
 from minisparse.ops.op import Attrs, Constraint, Op, Sample, Types
 
@@ -68,7 +68,7 @@ def _relu(operands: Sequence[Array], attrs: Attrs) -> Array:
 RELU = Op(
     "relu",
     ("x",),
-    (has_kind("C1", "biuf", "the dtype must be real: complex numbers have no order"),),
+    (plain_kind("C1", "biuf", "the dtype must be real: complex numbers have no order"),),
     _same,
     _relu,
     _one_each,
@@ -202,7 +202,7 @@ CLIP = Op(
     "clip",
     ("x",),
     (
-        has_kind("C1", "iuf", "the dtype must be real, and not bool"),
+        plain_kind("C1", "iuf", "the dtype must be real, and not bool"),
         Constraint(
             "C2", "min and max must be None or numbers that the dtype can hold", _bounds_fit
         ),

@@ -10,12 +10,14 @@ import numpy as np
 
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import UnsupportedOpError
+from minisparse.core.symbolic import add, multiply
 from minisparse.core.tensor_type import TensorType
 from minisparse.core.triplets import Triplets
 from minisparse.ops.activations import stored_samples
-from minisparse.ops.constraints import dtypes_mix
-from minisparse.ops.dims import broadcast, result_dtype
+from minisparse.ops.constraints import dtypes_mix, plain_mix
+from minisparse.ops.dims import broadcast, may_equal, result_dtype
 from minisparse.ops.hard_matrices import hard_matrices, random_triplets, random_values
+from minisparse.ops.known import of_dims, with_known
 from minisparse.ops.op import Attrs, Constraint, Op, Sample, Types
 
 
@@ -52,7 +54,7 @@ _BOTH = (
         "shapes must broadcast: aligned at the last, dimensions are equal or 1",
         lambda types, attrs: broadcast([t.shape for t in types]) is not None,
     ),
-    dtypes_mix("C2"),
+    plain_mix("C2"),
     Constraint(
         "C3",
         "A and B must be stored in the same format and block, or both be plain arrays: convert one "
@@ -76,7 +78,9 @@ def _dense_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample("no dimensions", (np.array(x[0, 0, 0]), np.array(x[0, 0, 1])))
     yield Sample("no elements", (x[:0], x[0]))
     yield Sample("two dtypes", (x, random_values(rng, (5,), "float64")))
-    yield Sample("int8 that wraps", (np.full(3, 100, np.int8), np.full(3, 100, np.int8)))
+    for dtype in ("int8", "uint16", "uint32", "uint64"):
+        most = np.full(3, np.iinfo(dtype).max, dtype)
+        yield Sample(f"{dtype} that wraps", (most, np.array([1, 2, 100], dtype)))
 
 
 def _alike(first: Array, rng: np.random.Generator) -> tuple[Array, ...]:
@@ -114,12 +118,16 @@ def _add_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample("stored, inf - inf", (infinite, infinite._replace(data=-infinite.data)))
 
 
+def _sum(operands: Sequence[Array]) -> Array:
+    return np.asarray(np.add(*operands))
+
+
 ADD = Op(
     "add",
     ("a", "b"),
     _BOTH,
-    _result,
-    lambda operands, attrs: np.asarray(np.add(*operands)),
+    lambda types, attrs: with_known(_result(types, attrs), types, _sum, of_dims(add)),
+    lambda operands, attrs: _sum(operands),
     _flops,
     _add_samples,
     sparse=(0, 1),
@@ -140,12 +148,16 @@ def _multiply_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample("stored, two dtypes", (a, a._replace(data=a.data.astype("float64"))))
 
 
+def _product(operands: Sequence[Array]) -> Array:
+    return np.asarray(np.multiply(*operands))
+
+
 MULTIPLY = Op(
     "multiply",
     ("a", "b"),
     _BOTH,
-    _result,
-    lambda operands, attrs: np.asarray(np.multiply(*operands)),
+    lambda types, attrs: with_known(_result(types, attrs), types, _product, of_dims(multiply)),
+    lambda operands, attrs: _product(operands),
     _flops,
     _multiply_samples,
     sparse=(0, 1),
@@ -190,7 +202,7 @@ ADD_BIAS = Op(
         Constraint(
             "C2",
             "bias must have one value for each row of C",
-            lambda types, attrs: types[0].shape[0] == types[1].shape[0],
+            lambda types, attrs: may_equal(types[0].shape[0], types[1].shape[0]),
         ),
         dtypes_mix("C3"),
     ),

@@ -9,7 +9,7 @@ from minisparse.core.errors import UnsupportedOpError
 from minisparse.core.symbolic import multiply
 from minisparse.core.tensor_type import TensorType
 from minisparse.core.triplets import Triplets
-from minisparse.ops.constraints import are_ints, dtypes_mix
+from minisparse.ops.constraints import are_ints, dtypes_mix, plain_mix
 from minisparse.ops.hard_matrices import hard_matrices, random_values
 from minisparse.ops.op import Attrs, Constraint, Op, Sample, Types
 
@@ -32,7 +32,8 @@ def _is_permutation(types: Types, attrs: Attrs) -> bool:
 
 def _transposed(types: Types, attrs: Attrs) -> TensorType:
     (x,) = types
-    return TensorType(tuple(x.shape[axis] for axis in _perm(x.ndim, attrs)), x.dtype)
+    shape = tuple(x.shape[axis] for axis in _perm(x.ndim, attrs))
+    return TensorType(shape, x.dtype, known=x.known)
 
 
 def _transpose_samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -48,7 +49,7 @@ TRANSPOSE = Op(
     ("x",),
     (
         Constraint("C1", "perm must name every axis of X once", _is_permutation),
-        dtypes_mix("C2"),
+        plain_mix("C2"),
     ),
     _transposed,
     lambda operands, attrs: np.transpose(operands[0], _perm(operands[0].ndim, attrs)),
@@ -98,7 +99,7 @@ FLATTEN = Op(
                 are_ints((attrs["axis"],), 1, -types[0].ndim) and attrs["axis"] <= types[0].ndim
             ),
         ),
-        dtypes_mix("C2"),
+        plain_mix("C2"),
     ),
     _flattened,
     _flatten,

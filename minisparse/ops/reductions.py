@@ -12,7 +12,7 @@ import numpy as np
 from minisparse.core.dtypes import Array, DType, accumulator
 from minisparse.core.tensor_type import TensorType
 from minisparse.ops.activations import stored_samples
-from minisparse.ops.constraints import are_ints, dtypes_mix, has_kind
+from minisparse.ops.constraints import are_ints, plain_kind, plain_mix
 from minisparse.ops.hard_matrices import hard_matrices, random_values
 from minisparse.ops.op import Attrs, Constraint, Op, Sample, Types
 
@@ -50,7 +50,14 @@ def _names_axes(types: Types, attrs: Attrs) -> bool:
     )
 
 
-def _result(types: Types, attrs: Attrs) -> TensorType:
+AXES = Constraint("C1", "axes must be None or name axes of X, each once", _names_axes)
+KEEPDIMS = Constraint(
+    "C2", "keepdims must be 0 or 1", lambda types, attrs: attrs["keepdims"] in (0, 1)
+)
+
+
+def reduced_type(types: Types, attrs: Attrs) -> TensorType:
+    """Return X's type without the axes that are reduced, or with length 1 there."""
     (x,) = types
     gone = reduced_axes(x.ndim, attrs["axes"])
     kept = [1 if i in gone else d for i, d in enumerate(x.shape)]
@@ -109,6 +116,11 @@ def _samples(rng: np.random.Generator, kinds: str, twice: bool) -> Iterator[Samp
     for dtype in ("float64", "float16", "int8", "bool", "complex64"):
         if np.dtype(dtype).kind in kinds:
             yield Sample(dtype, (random_values(rng, (6, 40), dtype),), {"axes": (1,)})
+    for dtype in ("uint16", "uint32", "uint64") if "u" in kinds else ():
+        large = np.array([[1, 2, 3], [0, 2**15, 1]]).astype(dtype) * np.array(2**15 + 1).astype(
+            dtype
+        )
+        yield Sample(dtype, (large * large,), {"axes": (1,)})
     for i, (label, matrix) in enumerate(_matrices(rng, kinds, twice)):
         yield Sample(label, (matrix,), _CHOICES[i % len(_CHOICES)])
 
@@ -126,28 +138,20 @@ def _reduction(
     return Op(
         name,
         ("x",),
-        (
-            Constraint(
-                "C1", "axes must be None or name axes of X, each once", _names_axes,
-            ),
-            Constraint(
-                "C2", "keepdims must be 0 or 1", lambda types, attrs: attrs["keepdims"] in (0, 1),
-            ),
-            dtypes,
-        ),
-        _result,
+        (AXES, KEEPDIMS, dtypes),
+        reduced_type,
         dense,
         lambda types, attrs: flops * types[0].nnz,
         lambda rng: _samples(rng, kinds, twice),
         attrs={"axes": None, "keepdims": 1},
         sparse=(0,),
-    )  # fmt: skip
+    )
 
 
-_REAL = has_kind("C3", "biuf", "the dtype must be real: complex numbers have no order")
-_FLOATING = has_kind("C3", "fc", "the dtype must be floating-point: a mean is no whole number")
+_REAL = plain_kind("C3", "biuf", "the dtype must be real: complex numbers have no order")
+_FLOATING = plain_kind("C3", "fc", "the dtype must be floating-point: a mean is no whole number")
 
-REDUCE_SUM = _reduction("reduce_sum", _sum, dtypes_mix("C3"), "biufc", True, 1)
+REDUCE_SUM = _reduction("reduce_sum", _sum, plain_mix("C3"), "biufc", True, 1)
 REDUCE_MEAN = _reduction("reduce_mean", _mean, _FLOATING, "fc", True, 1)
 REDUCE_MAX = _reduction("reduce_max", _max, _REAL, "biuf", False, 1)
 REDUCE_MIN = _reduction("reduce_min", _min, _REAL, "biuf", False, 1)

@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 
 from minisparse.core.dtypes import Array
-from minisparse.core.tensor_type import dense_type
-from minisparse.ops import MAX_POOL
 from minisparse.oracle import bounds
 from minisparse.oracle.errorfree import two_product, two_sum
 from minisparse.oracle.truth import Truth, by_parts, from_array, widened, wrapped
@@ -97,23 +95,6 @@ def _inverse_deviation(scale: float, var: float, epsilon: float) -> tuple[float,
     with localcontext(prec=50):
         exact = Decimal(float(scale)) / (Decimal(float(var)) + Decimal(epsilon)).sqrt()
         return float(exact), float(exact - Decimal(float(exact)))
-
-
-def max_pool(operands: Sequence[Array], attrs: Mapping[str, Any]) -> Truth:
-    """Return the largest element under each window: chosen, never computed; NaN wins."""
-    (x,) = operands
-    (kh, kw), (sh, sw) = attrs["kernel_shape"], attrs["strides"]
-    top, left, bottom, right = attrs["pads"]
-    (result,) = MAX_POOL.infer([dense_type(x)], attrs)
-    height, width = result.dims[2:]
-    wide = widened(x)
-    lowest = np.iinfo(np.int64).min if wide.dtype.kind == "i" else -np.inf
-    size = (*x.shape[:2], x.shape[2] + top + bottom, x.shape[3] + left + right)
-    padded = np.full(size, lowest, wide.dtype)
-    padded[:, :, top : top + x.shape[2], left : left + x.shape[3]] = wide
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (kh, kw), axis=(2, 3))
-    chosen = windows[:, :, ::sh, ::sw][:, :, :height, :width].max(axis=(4, 5))
-    return replace(from_array(chosen), dtype=x.dtype)
 
 
 def transpose(operands: Sequence[Array], attrs: Mapping[str, Any]) -> Truth:

@@ -5,7 +5,6 @@ with in full. Nothing is taken from :mod:`minisparse.kernels`, nor from the ops'
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,9 +25,10 @@ from minisparse.oracle import (
 )
 from minisparse.oracle.choices import meant, products, result_dtype
 from minisparse.oracle.families import FAMILIES, Answer
+from minisparse.oracle.families.windows import seen_columns, seen_elements
 from minisparse.oracle.products import add_implicit_zeros
 from minisparse.oracle.profile import DEFAULT, Profile
-from minisparse.oracle.sums import Sums, addend, exact_products
+from minisparse.oracle.sums import Sums, addend, exact_products, stacked
 from minisparse.oracle.truth import Truth, from_array
 
 Operand = Array | Matrix | Triplets
@@ -103,6 +103,8 @@ def _base(
 def _unknown(op: Op, known: Sequence[str] | Mapping[str, Any]) -> UnsupportedOpError:
     return UnsupportedOpError(
         f"the oracle has no exact answer for '{op.name}'; it has: {', '.join(sorted(known))}"
+        if op.name.isidentifier()
+        else f"the oracle has no exact answer for '{op.name}', which another library computes"
     )
 
 
@@ -202,46 +204,24 @@ def _conv(operands: Sequence[Operand], attrs: Mapping[str, Any], profile: Profil
     """Multiply the filters, one a row, with the windows, one a column."""
     x, w = _as_array(operands[0]), operands[1]
     dtype = np.result_type(x, _dtype_of(w))
-    kernel = attrs["kernel_shape"] if len(w.shape) == 2 else w.shape[2:]
     types = [dense_type(x), dense_type(np.broadcast_to(dtype.type(0), w.shape))]
     (result,) = CONV.infer(types, attrs)
-    images, filters, height, width = result.dims
+    images, filters, *size = result.dims
     group = attrs["group"]
+    table = seen_elements(x.shape[2:], attrs["kernel_shape"] or w.shape[2:], size, attrs)
     parts = []
     for g in range(group):
         channels, some = x.shape[1] // group, filters // group
-        seen = _windows(x[:, g * channels : (g + 1) * channels], kernel, (height, width), attrs)
+        seen = seen_columns(x[:, g * channels : (g + 1) * channels], table)
         mine = w
         if isinstance(w, np.ndarray):
             mine = w[g * some : (g + 1) * some].reshape(some, -1)
         parts.append(products(_as_triplets(mine, seen, profile), seen, dtype, profile))
-    sums = parts[0] if group == 1 else _stacked(parts)
+    sums = parts[0] if group == 1 else stacked(parts)
     bias = [_as_array(o)[:, None] for o in operands[2:]]
     answer = _plus(sums, bias[0]) if bias else sums
-    shape = (filters, images, height, width)
-    return answer.map(lambda y: y.reshape(shape).transpose(1, 0, 2, 3))
-
-
-def _stacked(groups: Sequence[Sums]) -> Sums:
-    """Return the rows of several groups of filters, one group after the other."""
-    names = "hi lo residual magnitude terms slack whole".split()
-    rows: dict[str, Any] = {n: np.concatenate([getattr(g, n) for g in groups]) for n in names}
-    return replace(groups[0], **rows)
-
-
-def _windows(
-    x: Array, kernel: Sequence[int], size: tuple[int, int], attrs: Mapping[str, Any]
-) -> Array:
-    """Return what each filter sees, ``[C * kh * kw, N * H * W]``; around the image it sees 0."""
-    top, left, bottom, right = attrs["pads"]
-    (sh, sw), (dh, dw) = attrs["strides"], attrs["dilations"]
-    padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
-    i = np.arange(kernel[0])[:, None] * dh + np.arange(size[0]) * sh
-    j = np.arange(kernel[1])[:, None] * dw + np.arange(size[1]) * sw
-    seen = padded[:, :, i[:, None, :, None], j[None, :, None, :]]  # [N, C, kh, kw, H, W]
-    columns = x.shape[0] * size[0] * size[1]
-    rows = x.shape[1] * kernel[0] * kernel[1]
-    return seen.transpose(1, 2, 3, 0, 4, 5).reshape(rows, columns)
+    shape = (filters, images, *size)
+    return answer.map(lambda y: y.reshape(shape).swapaxes(0, 1))
 
 
 def _convert(operands: Sequence[Operand], attrs: Mapping[str, Any], profile: Profile) -> Truth:
@@ -283,7 +263,6 @@ OTHERS: dict[str, Callable[[Sequence[Array], Mapping[str, Any]], Answer]] = {
     "reduce_max": reductions.reduce_max,
     "reduce_min": reductions.reduce_min,
     "batch_normalization": elementwise.batch_normalization,
-    "max_pool": elementwise.max_pool,
     "transpose": elementwise.transpose,
     "flatten": elementwise.flatten,
 }

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minisparse.core.dtypes import Array
-from minisparse.core.errors import UsageError
+from minisparse.core.errors import UnsupportedOpError, UsageError
 from minisparse.core.triplets import Triplets
 from minisparse.formats import Matrix
 from minisparse.graph import Graph, Node
 from minisparse.oracle.exact import Operand, exact, exact_results
 from minisparse.oracle.profile import Profile, find_profile
-from minisparse.oracle.verdict import Judgement, judge
+from minisparse.oracle.verdict import UNSUPPORTED, Judgement, judge
 
 Value = Array | Matrix
 _SEED = 0
@@ -44,7 +44,7 @@ class NodeJudgement:
 
     @property
     def verdict(self) -> str:
-        """``"PASS"``, ``"FAIL"`` or ``"VACUOUS"``."""
+        """``"PASS"``, ``"FAIL"`` or ``"VACUOUS"``; ``"UNSUPPORTED"`` where there is no answer."""
         return self.judgement.verdict
 
     @property
@@ -75,8 +75,17 @@ _CUTS = {
     "spmm": _Cut(1, 1, 1),
     "gemm": _Cut(0, 0, 0),
     "conv": _Cut(0, 0, 0),
+    "conv_transpose": _Cut(0, 0, 0),
     "batch_normalization": _Cut(0, 0, 0),
     "max_pool": _Cut(0, 0, 0),
+    "average_pool": _Cut(0, 0, 0),
+    "matmul": _Cut(0, 0, 0),
+    "layer_normalization": _Cut(0, 0, 0),
+    "rms_normalization": _Cut(0, 0, 0),
+    "instance_normalization": _Cut(0, 0, 0),
+    "group_normalization": _Cut(0, 0, 0),
+    "softmax": _Cut(0, 0, 0),
+    "log_softmax": _Cut(0, 0, 0),
 }
 
 
@@ -98,8 +107,8 @@ def verify_nodes(
     columns : int, optional
         Look at no more than so many items of the batch: the first two, the last two, and others
         drawn with a fixed seed. These are columns of b for spmm, rows of the result for gemm,
-        images for conv, batch_normalization and max_pool. Other ops are cheap, and are judged in
-        full.
+        images for convolutions, normalizations and pools, items of a stack for matmul and
+        softmax. Other ops are cheap, and are judged in full.
     profile : {"default", "ieee"}, optional
         What implicit zeros mean.
 
@@ -130,6 +139,16 @@ def verify_nodes(
 def _verify(
     node: Node, values: Mapping[str, Value], columns: int | None, profile: Profile
 ) -> NodeJudgement:
+    """Judge a node; say UNSUPPORTED of one that only a foreign implementation defines."""
+    try:
+        return _with_answer(node, values, columns, profile)
+    except UnsupportedOpError as error:
+        return NodeJudgement(node.name, node.op.name, Judgement(UNSUPPORTED, message=str(error)))
+
+
+def _with_answer(
+    node: Node, values: Mapping[str, Value], columns: int | None, profile: Profile
+) -> NodeJudgement:
     operands: Sequence[Operand] = [values[name] for name in node.inputs]
     if len(node.outputs) > 1:
         return _all_judged(node, operands, [values[name] for name in node.outputs], profile)
@@ -137,6 +156,8 @@ def _verify(
     got = got.to_dense() if isinstance(got, Matrix) else got
     cut = _CUTS.get(node.op.base.name)
     if columns is None or cut is None or np.ndim(got) <= cut.result_axis:
+        return _judged(node, operands, got, profile)
+    if not _goes_item_by_item(node, operands, np.ndim(got)):
         return _judged(node, operands, got, profile)
     if cut.operand == 0 and node.attrs.get("transA"):
         cut = cut._replace(axis=1)
@@ -148,8 +169,29 @@ def _verify(
     fewer[cut.operand] = np.asarray(operands[cut.operand]).take(chosen, axis=cut.axis)
     if node.op.base.name == "gemm" and len(node.op.base.operands) > 2 and len(fewer) > 2:
         fewer[2] = _cut_addend(np.asarray(fewer[2]), length, chosen)
+    if len(got.shape) >= _BROADCASTING.get(node.op.base.name, np.inf):
+        fewer[1:] = [_cut_alongside(x, np.shape(got), chosen) for x in fewer[1:]]
     some = got.take(chosen, axis=cut.result_axis)
     return _judged(node, fewer, some, profile, (cut.result_axis, tuple(map(int, chosen))))
+
+
+_BROADCASTING = {"matmul": 3, "layer_normalization": 1, "rms_normalization": 1}
+"""Ops whose other operands may have the batch too, where the result has so many dimensions."""
+
+
+def _goes_item_by_item(node: Node, operands: Sequence[Operand], ndim: int) -> bool:
+    """Tell whether each item of the batch, the first axis, is computed by itself."""
+    name, given = node.op.base.name, operands[0]
+    if name in ("softmax", "log_softmax", "layer_normalization", "rms_normalization"):
+        return isinstance(given, np.ndarray) and node.attrs.get("axis", -1) % ndim > 0
+    return name != "matmul" or len(given.shape) == ndim  # else the batch is B's alone
+
+
+def _cut_alongside(x: Operand, shape: tuple[int, ...], chosen: Array) -> Operand:
+    """Return the chosen items of an operand that is aligned with the whole result."""
+    if isinstance(x, np.ndarray) and x.ndim == len(shape) and x.shape[0] == shape[0]:
+        return x.take(chosen, axis=0)
+    return x
 
 
 def _judged(

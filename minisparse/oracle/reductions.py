@@ -21,7 +21,7 @@ from minisparse.oracle.choices import meant, products
 from minisparse.oracle.errorfree import two_product
 from minisparse.oracle.profile import Profile
 from minisparse.oracle.sums import Sums
-from minisparse.oracle.truth import Truth, by_parts, from_array
+from minisparse.oracle.truth import Truth, by_parts, from_array, widened
 
 Operand = Array | Matrix | Triplets
 
@@ -34,12 +34,17 @@ def reduce_sum(operands: Sequence[Operand], attrs: Mapping[str, Any], profile: P
 def reduce_mean(operands: Sequence[Operand], attrs: Mapping[str, Any], profile: Profile) -> Truth:
     """Return sums over the number of cells, stored or not; of no cells NaN."""
     sums = _sums(operands[0], attrs, profile)
-    dtype, wide = sums.dtype, accumulator(sums.dtype)
-    total = replace(sums, dtype=wide).truth()
-    cells = math.prod(operands[0].shape)
-    count = cells // total.hi.size if total.hi.size else 1
+    cells, results = math.prod(operands[0].shape), sums.hi.size
+    count = cells // results if results else 1
     if not count:
-        return from_array(np.full(total.shape, np.nan, dtype))
+        return from_array(np.full(sums.hi.shape, np.nan, sums.dtype))
+    return divided(sums, np.array(count))
+
+
+def divided(sums: Sums, count: Array) -> Truth:
+    """Return sums over whole numbers that broadcast with them: up to two roundings more."""
+    dtype, wide = sums.dtype, accumulator(sums.dtype)
+    total, count = replace(sums, dtype=wide).truth(), count.astype(np.float64)
     part = np.dtype(f"f{wide.itemsize // 2}") if wide.kind == "c" else wide
     with np.errstate(all="ignore"):
         hi = by_parts(lambda h: h / count, total.hi)
@@ -57,16 +62,16 @@ def reduce_mean(operands: Sequence[Operand], attrs: Mapping[str, Any], profile: 
     return Truth(hi, lo, bound, total.may_overflow, dtype)
 
 
-def _rest(hi: Array, lo: Array, quotient: Array, count: int) -> Array:
+def _rest(hi: Array, lo: Array, quotient: Array, count: Array) -> Array:
     """Return what ``quotient = hi / count`` lost of ``(hi + lo) / count``."""
-    product, error = two_product(quotient, np.array(float(count)))
+    product, error = two_product(quotient, count)
     rest = ((hi - product) - np.nan_to_num(error) + lo) / count
     return np.where(np.isfinite(rest), rest, 0)
 
 
 def _sums(x: Operand, attrs: Mapping[str, Any], profile: Profile) -> Sums:
     shape = x.shape
-    kept, result = _shapes(shape, attrs)
+    kept, result = kept_and_result(shape, attrs)
     numbers = np.arange(math.prod(kept)).reshape(kept)
     if isinstance(x, np.ndarray):
         places, data = np.broadcast_to(numbers, shape).reshape(-1), x.reshape(-1)
@@ -78,7 +83,7 @@ def _sums(x: Operand, attrs: Mapping[str, Any], profile: Profile) -> Sums:
     return products(terms, one, data.dtype, profile).map(lambda y: y.reshape(result))
 
 
-def _shapes(
+def kept_and_result(
     shape: tuple[int, ...], attrs: Mapping[str, Any]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return the shape with a 1 for every axis that is reduced, and that of the result."""
@@ -92,13 +97,13 @@ def _shapes(
 def reduce_max(operands: Sequence[Array], attrs: Mapping[str, Any]) -> Truth:
     """Return the largest along the axes; NaN wins, and of nothing it is the least number."""
     (x,) = operands
-    return _chosen(from_array(x), attrs, np.maximum, _limit(x, upper=False))
+    return _chosen(x, attrs, np.maximum, _limit(x, upper=False))
 
 
 def reduce_min(operands: Sequence[Array], attrs: Mapping[str, Any]) -> Truth:
     """Return the least along the axes; NaN wins, and of nothing it is the largest number."""
     (x,) = operands
-    return _chosen(from_array(x), attrs, np.minimum, _limit(x, upper=True))
+    return _chosen(x, attrs, np.minimum, _limit(x, upper=True))
 
 
 def _limit(x: Array, *, upper: bool) -> float | int:
@@ -109,9 +114,9 @@ def _limit(x: Array, *, upper: bool) -> float | int:
     return np.inf if upper else -np.inf
 
 
-def _chosen(x: Truth, attrs: Mapping[str, Any], choose: np.ufunc, none: float) -> Truth:
-    axes = tuple(attrs["axes"] or range(x.hi.ndim))
+def _chosen(x: Array, attrs: Mapping[str, Any], choose: np.ufunc, none: float) -> Truth:
+    axes = tuple(attrs["axes"] or range(x.ndim))
     keep = bool(attrs["keepdims"])
-    hi = np.asarray(choose.reduce(x.hi, axis=axes, keepdims=keep, initial=none), x.hi.dtype)
-    zero = np.zeros_like(hi)
-    return Truth(hi, zero, zero, np.zeros(hi.shape, bool), x.dtype)
+    values = x if x.dtype.kind == "u" else widened(x)  # int64 does not hold all of uint64
+    found = np.asarray(choose.reduce(values, axis=axes, keepdims=keep, initial=none), values.dtype)
+    return replace(from_array(found), dtype=x.dtype)

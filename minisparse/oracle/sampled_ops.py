@@ -48,8 +48,15 @@ def sddmm(operands: Sequence[Operand], attrs: Mapping[str, Any], profile: Profil
 
 
 def softmax(operands: Sequence[Operand], attrs: Mapping[str, Any], profile: Profile) -> Truth:
-    """Return the softmax of each row over its entries."""
-    a = entries_of(operands[0], profile)
+    """Return the softmax of each row over its entries; of a plain array, along an axis."""
+    a = operands[0]
+    if isinstance(a, np.ndarray):
+        rows = np.moveaxis(a, attrs["axis"], -1)
+        flat = rows.reshape(-1, a.shape[attrs["axis"]] or 1)
+        entries = entries_of(flat, profile)
+        truth = choices.softmax(exact_softmax(entries, profile), entries, profile)
+        return truth.map(lambda y: np.moveaxis(y.reshape(rows.shape), -1, attrs["axis"]))
+    a = entries_of(a, profile)
     return in_cells(a, choices.softmax(exact_softmax(a, profile), a, profile))
 
 

@@ -1,6 +1,6 @@
 """Exact sums on their way to a verdict: scaled, added to, and at last given an error bound."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -209,6 +209,13 @@ def addend(x: Array, dtype: DType, shape: tuple[int, ...]) -> Sums:
     zero = np.zeros_like(hi)
     size = by_parts(np.abs, hi)
     return Sums(hi, zero, zero, size, np.zeros(shape, int), zero, is_whole(hi), dtype)
+
+
+def stacked(parts: Sequence[Sums]) -> Sums:
+    """Return the rows of several sums of one dtype, one after the other."""
+    names = "hi lo residual magnitude terms slack whole".split()
+    rows: dict[str, Any] = {n: np.concatenate([getattr(p, n) for p in parts]) for n in names}
+    return replace(parts[0], **rows)
 
 
 def is_whole(x: Array) -> Array:

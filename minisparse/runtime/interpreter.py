@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from minisparse.core.dtypes import Array
+from minisparse.core.errors import MinisparseError
 from minisparse.dispatch import Plan
+from minisparse.dispatch.program import run_program
 from minisparse.graph import Constant
 from minisparse.runtime.events import DidRun, Event, WillRun
 from minisparse.runtime.feeds import check_feeds
@@ -30,18 +32,8 @@ def run(plan: Plan, feeds: Mapping[str, Any]) -> dict[str, Array]:
     """
     given = check_feeds(plan.graph, feeds)
     program = plan.program
-    values = program.blank.copy()
-    values[: len(given)] = given.values()
     with np.errstate(all="ignore"):  # 0 * inf and overflow are values here, not accidents
-        for call, reads, writes, frees in program.instructions:
-            result = call(*[values[place] for place in reads])
-            if len(writes) == 1:
-                values[writes[0]] = result
-            else:
-                for place, one in zip(writes, result, strict=True):
-                    values[place] = one
-            for place in frees:
-                values[place] = None
+        values = run_program(program, tuple(given.values()))
     return {name: values[place] for name, place in program.outputs.items()}
 
 
@@ -58,8 +50,11 @@ def events(plan: Plan, feeds: Mapping[str, Any]) -> Iterator[Event]:
         given = [x if p is None else p for x, p in zip(operands, packed, strict=True)]
         yield WillRun(index, step, operands)
         start = time.perf_counter()
-        with np.errstate(all="ignore"):
-            result = instruction.call(*given)
+        try:
+            with np.errstate(all="ignore"):
+                result = instruction.call(*given)
+        except MinisparseError as error:
+            raise instruction.error(error) from error
         seconds = time.perf_counter() - start
         results = result if len(step.node.outputs) > 1 else (result,)
         values.update(zip(step.node.outputs, results, strict=True))

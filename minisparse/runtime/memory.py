@@ -103,7 +103,7 @@ def predict_peak(plan: Plan, sizes: Mapping[str, int]) -> int:
     bytes_at = {plan.slots[name]: _bytes(plan, type) for name, type in graph.types.items()}
     computed = {place for i in plan.program.instructions for place in i.writes}
     alive = most = 0
-    for _, _, writes, frees in plan.program.instructions:
+    for _, _, writes, frees, _ in plan.program.instructions:
         alive += sum(bytes_at[place] for place in writes)
         most = max(most, alive)
         alive -= sum(bytes_at[place] for place in frees if place in computed)

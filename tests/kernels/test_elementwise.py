@@ -10,7 +10,7 @@ import pytest
 
 import minisparse as ms
 from minisparse.core.dtypes import Array, bfloat16
-from minisparse.kernels import normal
+from minisparse.kernels import normal, pieces
 from minisparse.kernels.pieces import PIECE, in_pieces
 from minisparse.ops import CLIP, GELU, OPS, SILU
 from minisparse.oracle import exact, judge
@@ -62,6 +62,27 @@ def test_the_distribution_is_right_to_a_few_units_in_the_last_place(
         wanted = distribution(v)
         error = abs(Decimal(float(y)) - wanted)
         assert error <= Decimal(units) * Decimal(float(np.spacing(y))), v
+
+
+def test_log_odds_give_the_distribution_nearly_everywhere() -> None:
+    x = np.concatenate([np.linspace(-9, 9, 361), [1e-30, -1e-6]]).astype("float32")
+    odds = np.exp(np.minimum(normal.log_odds_against(x).astype("float64"), 700))
+    for v, y in zip(x.tolist(), 1 / (1 + odds), strict=True):
+        assert abs(Decimal(float(y)) - distribution(v)) <= Decimal("1.2e-7"), v
+    with np.errstate(over="ignore"):
+        far = normal.log_odds_against(np.array([-np.inf, -3e38, -40, 40, 3e38, np.inf], "f4"))
+    assert (far[:3] > 100).all()
+    assert (far[3:] < -100).all()
+
+
+@pytest.mark.parametrize(("dtype", "units"), [("float64", 4), ("float32", 5)])
+def test_erf_is_right_to_a_few_units_in_the_last_place(dtype: str, units: int) -> None:
+    sizes = np.concatenate([np.geomspace(1e-30, 0.1, 100), np.linspace(0.1, 7, 700)])
+    x = np.concatenate([sizes, -sizes, [0.0, np.inf, -np.inf]]).astype(dtype)
+    y = np.empty_like(x)
+    normal.error_function(x, y)
+    wanted = np.array([math.erf(v) for v in x.tolist()])
+    assert (np.abs(y - wanted) <= units * np.spacing(np.abs(wanted).astype(dtype))).all()
 
 
 def test_what_would_be_subnormal_is_zero() -> None:
@@ -150,6 +171,10 @@ def test_an_uncertain_argument_makes_the_bound_wider_as_it_must() -> None:
 # -- pieces --------------------------------------------------------------------------------------
 
 
+def squares(x: Array, out: Array) -> None:
+    np.multiply(x, x, out=out)
+
+
 def test_pieces_take_every_shape_and_write_in_place() -> None:
     x = np.random.default_rng(0).standard_normal((2 * PIECE + 5, 3)).astype("float32")
     wanted = x * x
@@ -162,14 +187,35 @@ def test_pieces_take_every_shape_and_write_in_place() -> None:
         x[:0],
         x[0, 0],
     ):
-        found = in_pieces(lambda piece: piece * piece, np.asarray(given), None)
+        found = in_pieces(squares, np.asarray(given), None)
         np.testing.assert_array_equal(found, np.asarray(given) ** 2)
     room = np.zeros((len(x), 9), "float32")
     tile = room[:, 2:8:2]
     tile[...] = x
-    assert in_pieces(lambda piece: piece * piece, tile, tile) is tile
+    assert in_pieces(squares, tile, tile) is tile
     np.testing.assert_array_equal(tile, wanted)
     assert not room[:, [0, 1, 3, 5, 7, 8]].any()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_threads_share_pieces_and_change_nothing(
+    dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = np.random.default_rng(0).standard_normal(2**18 + 5).astype(dtype)
+    alone, together = np.empty_like(x), x.copy()
+    monkeypatch.setattr(pieces, "usable_threads", lambda: 1)
+    in_pieces(squares, x, alone)
+    monkeypatch.setattr(pieces, "usable_threads", lambda: 2)
+    assert in_pieces(squares, together, together) is together
+    np.testing.assert_array_equal(alone, together)
+    np.testing.assert_array_equal(alone, (x.astype("float32") ** 2).astype(dtype))
+
+
+def test_an_overlapping_result_is_not_read() -> None:
+    room = np.linspace(0, 1, 3 * PIECE)
+    wanted = room[:-1] ** 2
+    in_pieces(squares, room[:-1], room[1:])
+    np.testing.assert_array_equal(room[1:], wanted)
 
 
 @pytest.mark.parametrize("call", [ms.gelu, ms.silu, ms.relu, ms.clip])

@@ -243,8 +243,8 @@ def test_softmax_of_long_rows_is_right(
     a = hold(t, format)
     whole = ms.softmax(a).to_dense()
     monkeypatch.setattr(runs, "AT_ONCE", 16)
-    for module in ("bsr", "nm", "dense"):
-        monkeypatch.setattr(f"minisparse.kernels.softmax.{module}.AT_ONCE", 16)
+    for module in ("softmax.bsr", "softmax.nm", "rows"):
+        monkeypatch.setattr(f"minisparse.kernels.{module}.AT_ONCE", 16)
     result = ms.softmax(a)
     assert_right(SOFTMAX, result, (a,))
     np.testing.assert_allclose(result.to_dense(), whole, 1e-3 if dtype == "float16" else 1e-5)

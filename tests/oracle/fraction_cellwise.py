@@ -122,7 +122,7 @@ def _clip(operands: Operands, attrs: Attrs) -> Any:
     return each(limited, found)
 
 
-def _lines(x: Any, attrs: Attrs, dtype: Any) -> Any:
+def lines_of(x: Any, attrs: Attrs) -> Any:
     """Return the list of numbers that make each result, and how many cells there are."""
     gone = {axis % x.ndim for axis in attrs["axes"] or range(x.ndim)}
     kept = tuple(1 if i in gone else n for i, n in enumerate(x.shape))
@@ -137,13 +137,13 @@ def _lines(x: Any, attrs: Attrs, dtype: Any) -> Any:
 
 def _reduce_sum(operands: Operands, attrs: Attrs) -> Any:
     dtype = dtype_of(operands)
-    lines = _lines(as_numbers(operands[0], dtype), attrs, dtype)
+    lines = lines_of(as_numbers(operands[0], dtype), attrs)
     return each(lambda line: held(total(line, parts_of(dtype)), dtype), lines)
 
 
 def _reduce_mean(operands: Operands, attrs: Attrs) -> Any:
     dtype = dtype_of(operands)
-    lines = _lines(as_numbers(operands[0], dtype), attrs, dtype)
+    lines = lines_of(as_numbers(operands[0], dtype), attrs)
 
     def mean(line: list[Number]) -> Number:
         if not line:
@@ -157,14 +157,14 @@ def _reduce_mean(operands: Operands, attrs: Attrs) -> Any:
 def _reduce_max(operands: Operands, attrs: Attrs) -> Any:
     dtype = dtype_of(operands)
     none = _limits(dtype)[0]
-    lines = _lines(as_numbers(operands[0], dtype), attrs, dtype)
+    lines = lines_of(as_numbers(operands[0], dtype), attrs)
     return each(lambda line: largest([*line, (none,)]), lines)
 
 
 def _reduce_min(operands: Operands, attrs: Attrs) -> Any:
     dtype = dtype_of(operands)
     none = _limits(dtype)[1]
-    lines = _lines(as_numbers(operands[0], dtype), attrs, dtype)
+    lines = lines_of(as_numbers(operands[0], dtype), attrs)
     return each(lambda line: (-largest([(-v[0],) for v in [*line, (none,)]])[0],), lines)
 
 

@@ -1,9 +1,11 @@
 """What the second oracle's answers of ops share: operands as numbers, and the largest of some."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
+
+import numpy as np
 
 from minisparse.core.triplets import Triplets
 from tests.oracle.fraction_oracle import Entry, Number, filled, number, numbers, of_dense, summed
@@ -32,6 +34,17 @@ def entries_of(x: Any, dtype: Any) -> list[Entry]:
     return [
         (int(i), int(k), number(v, dtype)) for i, k, v in zip(x.row, x.col, x.data, strict=True)
     ]
+
+
+def along(x: Any, axis: int, function: Callable[[list[float]], list[Any]]) -> Any:
+    """Return a function of the rows along an axis, which gives as many real numbers."""
+    found = np.empty(x.shape, object)
+    rows, results = np.moveaxis(x, axis, -1), np.moveaxis(found, axis, -1)
+    for at in np.ndindex(*rows.shape[:-1]):
+        if rows.shape[-1]:
+            for i, y in enumerate(function([float(v) for v in rows[at]])):
+                results[(*at, i)] = (y,)
+    return found
 
 
 def largest(seen: list[Number]) -> Number:

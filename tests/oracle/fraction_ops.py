@@ -1,10 +1,11 @@
 """The second oracle's answers of ops: each from its definition, operands all of one dtype."""
 
-import itertools
 import math
 from collections.abc import Callable
 from decimal import Decimal, localcontext
 from fractions import Fraction
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,10 @@ from tests.oracle.fraction_cellwise import CELLWISE, array_of
 from tests.oracle.fraction_operands import (
     Attrs,
     Operands,
+    along,
     as_numbers,
     dtype_of,
     entries_of,
-    largest,
 )
 from tests.oracle.fraction_oracle import (
     Entry,
@@ -30,7 +31,6 @@ from tests.oracle.fraction_oracle import (
     number,
     numbers,
     of_dense,
-    parts_of,
     product,
     relu,
     sampled,
@@ -84,36 +84,6 @@ def _gemm(operands: Operands, attrs: Attrs) -> Any:
     return add(found, each(lambda y: times(beta, y), numbers(c[0], dtype)), dtype)
 
 
-def _conv(operands: Operands, attrs: Attrs) -> Any:
-    x, w, *bias = operands
-    dtype, group = dtype_of(operands), attrs["group"]
-    kh, kw = attrs["kernel_shape"] or w.shape[2:]
-    top, left, bottom, right = attrs["pads"]
-    (sh, sw), (dh, dw) = attrs["strides"], attrs["dilations"]
-    height = (x.shape[2] + top + bottom - dh * (kh - 1) - 1) // sh + 1
-    width = (x.shape[3] + left + right - dw * (kw - 1) - 1) // sw + 1
-    channels = x.shape[1] // group
-    weights: dict[int, list[tuple[int, int, int, Number]]] = {m: [] for m in range(w.shape[0])}
-    if isinstance(w, Triplets):
-        for m, k, v in entries_of(w, dtype):
-            weights[m].append((k // (kh * kw), k // kw % kh, k % kw, v))
-    else:
-        for at in np.ndindex(*w.shape):
-            weights[at[0]].append((*at[1:], number(w[at], dtype)))
-    zero, image = number(0, dtype), numbers(x, dtype)
-    found = np.empty((x.shape[0], w.shape[0], height, width), object)
-    for at in np.ndindex(*found.shape):
-        n, m, i, j = at
-        terms = [number(bias[0][m], dtype)] if bias else []
-        for c, di, dj, v in weights[m]:
-            y, z = i * sh + di * dh - top, j * sw + dj * dw - left
-            inside = 0 <= y < x.shape[2] and 0 <= z < x.shape[3]
-            seen = image[n, m * group // w.shape[0] * channels + c, y, z] if inside else zero
-            terms.append(times(v, seen))
-        found[at] = held(total(terms, parts_of(dtype)), dtype)
-    return found
-
-
 def _convert(operands: Operands, attrs: Attrs) -> Any:
     x, dtype = operands[0], dtype_of(operands)
     if isinstance(x, Triplets):
@@ -131,6 +101,8 @@ def _sddmm(operands: Operands, attrs: Attrs) -> Any:
 def _softmax(operands: Operands, attrs: Attrs) -> Any:
     (a,) = operands
     dtype = dtype_of(operands)
+    if not isinstance(a, Triplets):
+        return along(a, attrs["axis"], softmax)
     entries = entries_of(a, dtype)
     found: list[Number] = [()] * len(entries)
     for slots in _by_row(entries):
@@ -207,22 +179,6 @@ def _batch_normalization(operands: Operands, attrs: Attrs) -> Any:
     return found
 
 
-def _max_pool(operands: Operands, attrs: Attrs) -> Any:
-    (x,) = operands
-    (kh, kw), (sh, sw) = attrs["kernel_shape"], attrs["strides"]
-    top, left, bottom, right = attrs["pads"]
-    height = (x.shape[2] + top + bottom - kh) // sh + 1
-    width = (x.shape[3] + left + right - kw) // sw + 1
-    found = np.empty((*x.shape[:2], height, width), object)
-    for at in np.ndindex(*found.shape):
-        n, c, i, j = at
-        rows = range(max(0, i * sh - top), min(x.shape[2], i * sh - top + kh))
-        columns = range(max(0, j * sw - left), min(x.shape[3], j * sw - left + kw))
-        seen = [number(x[n, c, y, z], x.dtype) for y, z in itertools.product(rows, columns)]
-        found[at] = largest(seen)
-    return found
-
-
 def _transpose(operands: Operands, attrs: Attrs) -> Any:
     (x,) = operands
     perm = attrs["perm"] if attrs["perm"] is not None else tuple(range(x.ndim))[::-1]
@@ -248,7 +204,6 @@ ANSWERS: dict[str, Callable[[Operands, Attrs], Any]] = {
     "dsmm": _dsmm,
     "spgemm": _spgemm,
     "gemm": _gemm,
-    "conv": _conv,
     "convert": _convert,
     "sddmm": _sddmm,
     "softmax": _softmax,
@@ -258,7 +213,16 @@ ANSWERS: dict[str, Callable[[Operands, Attrs], Any]] = {
     "add": _add,
     "add_bias": _add_bias,
     "batch_normalization": _batch_normalization,
-    "max_pool": _max_pool,
     "transpose": _transpose,
     "flatten": _flatten,
 }
+MIXING: set[str] = set()
+"""Names of the ops whose operands have several dtypes; other samples that mix them are left out."""
+KEPT: dict[str, tuple[int, ...]] = {}
+"""Operands that are indices, axes or sizes, by position: they keep their values and their dtype."""
+for _path in sorted(Path(__file__).parent.glob("fraction_*.py")):
+    if _path.stem not in ("fraction_ops", "fraction_cellwise"):
+        _module = import_module(f"tests.oracle.{_path.stem}")
+        ANSWERS.update(getattr(_module, "ANSWERS", {}))
+        MIXING.update(getattr(_module, "MIXING", ()))
+        KEPT.update(getattr(_module, "KEPT", {}))

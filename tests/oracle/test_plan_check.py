@@ -35,7 +35,7 @@ def test_a_right_run_passes_node_by_node(
     found = verify_nodes(graph, values, columns=columns)
     assert [j.node for j in found] == [n.name for n in graph.nodes]
     assert all(j.verdict == "PASS" for j in found), [str(j) for j in found]
-    products = [j for j in found if j.op in ("gemm", "conv")]
+    products = [j for j in found if j.op in ("gemm", "conv", "matmul")]
     assert max(j.error_over_bound for j in products) > 0.05
     assert all((j.columns is None) == (columns is None) for j in products)
 
@@ -107,6 +107,38 @@ def test_columns_are_first_last_and_others() -> None:
     assert len(chosen) == 16
     assert {0, 1, 38, 39} < set(chosen)
     assert list(chosen) == sorted(set(chosen))
+
+
+def test_parts_of_layers_are_judged_as_the_whole_is() -> None:
+    """Stacks on one side or on both, axes that are the batch itself, scales of the whole result."""
+    b = GraphBuilder("layers")
+    x, y = b.input("x", ("batch", 4, 5)), b.input("y", ("batch", 5, 3))
+    left, scale = b.input("left", (4, 4)), b.input("scale", ("batch", 4, 5))
+    nodes = {
+        "both": b.op("matmul", x, y),
+        "right": b.op("matmul", left, x),
+        "batch": b.op("softmax", x, axis=0),
+        "other": b.op("log_softmax", x, axis=1),
+        "scaled": b.op("layer_normalization", x, scale),
+        "whole": b.op("rms_normalization", x, scale, axis=0),
+    }
+    graph = b.build(nodes)
+    values = run_dense(graph, feeds_for(graph, batch=4))
+    found = dict(zip(nodes, verify_nodes(graph, values, columns=2), strict=True))
+    assert {name: j.columns for name, j in found.items()} == {
+        "both": (0, 3),
+        "right": None,
+        "batch": None,
+        "other": (0, 3),
+        "scaled": (0, 3),
+        "whole": None,
+    }
+    assert all(j.verdict == "PASS" for j in found.values()), [str(j) for j in found.values()]
+    for name in ("both", "scaled"):
+        wrong = {**values, nodes[name]: values[nodes[name]].copy()}
+        wrong[nodes[name]][3, 0, 0] += 1
+        judged = verify_nodes(graph, wrong, columns=2)
+        assert [j.position for j in judged if j.verdict == "FAIL"] == [(3, 0, 0)]
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda n: str(n.__name__))

@@ -14,7 +14,7 @@ from minisparse.core.dtypes import Array
 from minisparse.formats import BSR
 from minisparse.kernels.conv.counts import count_frame, count_seen
 from minisparse.kernels.conv.filters import prepare_blocks, run
-from minisparse.kernels.conv.windows import Windows, padded
+from minisparse.kernels.conv.windows import padded, windows_of
 from minisparse.kernels.conv.work import blocks_work, bytes_moved
 from minisparse.kernels.counts import Counts, inside_blocks
 from minisparse.kernels.kernel import Kernel, Level
@@ -28,16 +28,17 @@ def loops(
     bias: Array | None = None,
     *,
     kernel_shape: Sequence[int],
-    pads: Sequence[int],
-    strides: Sequence[int],
-    dilations: Sequence[int],
+    pads: Sequence[int] | None,
+    strides: Sequence[int] | None,
+    dilations: Sequence[int] | None,
     group: int,
 ) -> Array:
     """Follow the formula, block by block, one multiply-add at a time."""
     dtype = common_dtype(x, w.data, bias)
     kh, kw = kernel_shape
-    height, width = Windows(x.shape, (kh, kw), pads, strides, dilations).size
-    x = padded(x, pads, wide_dtype(dtype))
+    windows = windows_of(x.shape, (kh, kw), pads, strides, dilations)
+    (height, width), (sh, sw), (dh, dw) = windows.size, windows.strides, windows.dilations
+    x = padded(x, windows.pads, wide_dtype(dtype))
     r, columns = w.block
     result = np.zeros((x.shape[0], w.shape[0], height, width), x.dtype)
     for n, m, row, column in np.ndindex(result.shape):
@@ -49,7 +50,7 @@ def loops(
                 if k >= w.shape[1]:
                     continue  # a block at the edge reaches beyond the matrix
                 c, i, j = k // (kh * kw), k // kw % kh, k % kw
-                seen = row * strides[0] + i * dilations[0], column * strides[1] + j * dilations[1]
+                seen = row * sh + i * dh, column * sw + j * dw
                 result[n, m, row, column] += w.data[p, m % r, q] * x[n, c, *seen]
     return result.astype(dtype)
 
@@ -60,15 +61,15 @@ def counts(
     bias: Array | None = None,
     *,
     kernel_shape: Sequence[int],
-    pads: Sequence[int],
-    strides: Sequence[int],
-    dilations: Sequence[int],
+    pads: Sequence[int] | None,
+    strides: Sequence[int] | None,
+    dilations: Sequence[int] | None,
     group: int,
 ) -> Counts:
     """Count what the loops do: for each place, every weight meets one element of its window."""
     dtype = common_dtype(x, w.data, bias)
     kh, kw = kernel_shape
-    windows = Windows(x.shape, (kh, kw), pads, strides, dilations)
+    windows = windows_of(x.shape, (kh, kw), pads, strides, dilations)
     places = windows.box.places
     heights, widths = inside_blocks(w)
     alone = np.repeat(np.diff(w.indptr) == 1, np.diff(w.indptr))  # read once for all places

@@ -47,7 +47,10 @@ ENOUGH_PLACES = 784
 MOST_ELEMENTS = 1 << 22
 """But never more elements than these."""
 GATHERED = 1 << 18
-"""The same of a tile of which panels gather rows, and of what they gather at once."""
+"""What panels gather of a tile at once."""
+GATHERED_FROM = 1 << 20
+"""Elements of a tile of which they gather: a quarter would be a tenth faster on one thread, but two
+threads would hand the interpreter to and fro between calls that are too short."""
 LEAST_PLACES = 96
 """Places of such a tile at least: fewer, and calls cost more than work."""
 
@@ -66,7 +69,7 @@ def tile_places(rows: int) -> int:
 
 def gathered_places(rows: int) -> int:
     """Return how many places a tile has of which panels gather rows; see :func:`tile_places`."""
-    return max(1, min(LEAST_PLACES, MOST_ELEMENTS // max(rows, 1)), GATHERED // max(rows, 1))
+    return max(1, min(LEAST_PLACES, MOST_ELEMENTS // max(rows, 1)), GATHERED_FROM // max(rows, 1))
 
 
 def columns_time(laid: float, gathered: float, multiplied: float, filters: int) -> float:

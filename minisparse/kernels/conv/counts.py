@@ -1,5 +1,6 @@
 """What the loops of all convolutions do alike: the images' margin, the bias, and the result."""
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -17,7 +18,7 @@ def count_frame(
 
     Parameters
     ----------
-    x : ndarray, shape (N, C, H, W)
+    x : ndarray, shape (N, C, *spatial)
         The images.
     bias : ndarray, shape (M,), optional
         One value a filter.
@@ -28,9 +29,11 @@ def count_frame(
     dtype : numpy.dtype
         Of the result.
     """
-    wide, results = wide_dtype(dtype), windows.box.places * filters
-    top, left, bottom, right = windows.pads
-    padded = x.shape[0] * x.shape[1] * (x.shape[2] + top + bottom) * (x.shape[3] + left + right)
+    wide, results = wide_dtype(dtype), windows.places * filters
+    axes = len(windows.kernel)
+    margins = zip(windows.pads[:axes], windows.pads[axes:], strict=True)
+    sizes = (size + sum(margin) for size, margin in zip(x.shape[2:], margins, strict=True))
+    padded = x.shape[0] * x.shape[1] * math.prod(sizes)
     margin = padded * x.itemsize if any(windows.pads) else 0
     read = x.nbytes if margin else 0
     if bias is not None and results:
@@ -73,3 +76,21 @@ def count_seen(windows: Windows, weights: Iterable[int]) -> int:
         down, across = rows + i * windows.dilations[0], columns + j * windows.dilations[1]
         seen[c, down[:, None], across] = True
     return images * int(np.count_nonzero(seen))
+
+
+def count_seen_by_all(windows: Windows) -> int:
+    """Return how many elements of images without a margin are seen by any weight.
+
+    Along each axis they are the same, whatever the place along the others.
+
+    Examples
+    --------
+    >>> count_seen_by_all(Windows((1, 1, 4, 5), (1, 2), (0, 0, 0, 0), (2, 3), (1, 1)))
+    8
+    """
+    seen = windows.shape[0] * windows.shape[1]
+    for axis, places in enumerate(windows.size):
+        starts = np.arange(places)[:, None] * windows.strides[axis]
+        taps = np.arange(windows.kernel[axis]) * windows.dilations[axis]
+        seen *= len(np.unique(starts + taps))
+    return seen

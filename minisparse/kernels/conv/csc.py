@@ -13,7 +13,7 @@ from minisparse.core.dtypes import Array
 from minisparse.formats import CSC
 from minisparse.kernels.conv.counts import count_frame, count_seen
 from minisparse.kernels.conv.filters import prepare, run
-from minisparse.kernels.conv.windows import Windows, padded
+from minisparse.kernels.conv.windows import padded, windows_of
 from minisparse.kernels.conv.work import bytes_moved, regrouped_work
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Kernel, Level
@@ -27,16 +27,17 @@ def loops(
     bias: Array | None = None,
     *,
     kernel_shape: Sequence[int],
-    pads: Sequence[int],
-    strides: Sequence[int],
-    dilations: Sequence[int],
+    pads: Sequence[int] | None,
+    strides: Sequence[int] | None,
+    dilations: Sequence[int] | None,
     group: int,
 ) -> Array:
     """Follow the formula, one multiply-add at a time."""
     dtype = common_dtype(x, w.data, bias)
     kh, kw = kernel_shape
-    height, width = Windows(x.shape, (kh, kw), pads, strides, dilations).size
-    x = padded(x, pads, wide_dtype(dtype))
+    windows = windows_of(x.shape, (kh, kw), pads, strides, dilations)
+    (height, width), (sh, sw), (dh, dw) = windows.size, windows.strides, windows.dilations
+    x = padded(x, windows.pads, wide_dtype(dtype))
     result = np.zeros((x.shape[0], w.shape[0], height, width), x.dtype)
     if bias is not None:
         for m in range(w.shape[0]):
@@ -47,7 +48,7 @@ def loops(
             m = w.indices[p]
             for n in range(x.shape[0]):
                 for row, column in np.ndindex(height, width):
-                    at = row * strides[0] + i * dilations[0], column * strides[1] + j * dilations[1]
+                    at = row * sh + i * dh, column * sw + j * dw
                     result[n, m, row, column] += w.data[p] * x[n, c, *at]
     return result.astype(dtype)
 
@@ -58,22 +59,22 @@ def counts(
     bias: Array | None = None,
     *,
     kernel_shape: Sequence[int],
-    pads: Sequence[int],
-    strides: Sequence[int],
-    dilations: Sequence[int],
+    pads: Sequence[int] | None,
+    strides: Sequence[int] | None,
+    dilations: Sequence[int] | None,
     group: int,
 ) -> Counts:
     """Count what the loops do: every weight scatters to all places of its filter."""
     dtype = common_dtype(x, w.data, bias)
     kh, kw = kernel_shape
-    windows = Windows(x.shape, (kh, kw), pads, strides, dilations)
+    windows = windows_of(x.shape, (kh, kw), pads, strides, dilations)
     places = windows.box.places
     frame = count_frame(x, None, windows, w.shape[0], dtype)
     if bias is not None:
         frame += Counts(0, bias.nbytes, 0, 0, 0, calls=2 * w.shape[0])
     steps, weights = places * w.nnz, w.shape[1]
     in_use = np.flatnonzero(np.diff(w.indptr)).tolist()
-    seen = 0 if any(pads) else count_seen(windows, in_use) * x.itemsize  # a margin counts all
+    seen = 0 if any(windows.pads) else count_seen(windows, in_use) * x.itemsize
     return frame + Counts(
         flops=2 * steps,
         value_bytes=w.data.nbytes * (places > 0) + seen,

@@ -14,7 +14,7 @@ from minisparse.core.dtypes import Array
 from minisparse.formats import CSR
 from minisparse.kernels.conv.counts import count_frame
 from minisparse.kernels.conv.filters import prepare, run
-from minisparse.kernels.conv.windows import Windows, padded
+from minisparse.kernels.conv.windows import padded, windows_of
 from minisparse.kernels.conv.work import bytes_moved, panels_work
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Kernel, Level
@@ -28,23 +28,24 @@ def loops(
     bias: Array | None = None,
     *,
     kernel_shape: Sequence[int],
-    pads: Sequence[int],
-    strides: Sequence[int],
-    dilations: Sequence[int],
+    pads: Sequence[int] | None,
+    strides: Sequence[int] | None,
+    dilations: Sequence[int] | None,
     group: int,
 ) -> Array:
     """Follow the formula, one multiply-add at a time."""
     dtype = common_dtype(x, w.data, bias)
     kh, kw = kernel_shape
-    height, width = Windows(x.shape, (kh, kw), pads, strides, dilations).size
-    x = padded(x, pads, wide_dtype(dtype))
+    windows = windows_of(x.shape, (kh, kw), pads, strides, dilations)
+    (height, width), (sh, sw), (dh, dw) = windows.size, windows.strides, windows.dilations
+    x = padded(x, windows.pads, wide_dtype(dtype))
     result = np.zeros((x.shape[0], w.shape[0], height, width), x.dtype)
     for n, m, row, column in np.ndindex(result.shape):
         if bias is not None:
             result[n, m, row, column] = bias[m]
         for p in range(w.indptr[m], w.indptr[m + 1]):
             c, i, j = w.indices[p] // (kh * kw), w.indices[p] // kw % kh, w.indices[p] % kw
-            seen = row * strides[0] + i * dilations[0], column * strides[1] + j * dilations[1]
+            seen = row * sh + i * dh, column * sw + j * dw
             result[n, m, row, column] += w.data[p] * x[n, c, *seen]
     return result.astype(dtype)
 
@@ -55,15 +56,15 @@ def counts(
     bias: Array | None = None,
     *,
     kernel_shape: Sequence[int],
-    pads: Sequence[int],
-    strides: Sequence[int],
-    dilations: Sequence[int],
+    pads: Sequence[int] | None,
+    strides: Sequence[int] | None,
+    dilations: Sequence[int] | None,
     group: int,
 ) -> Counts:
     """Count what the loops do: for each place, every weight meets one element of its window."""
     dtype = common_dtype(x, w.data, bias)
     kh, kw = kernel_shape
-    windows = Windows(x.shape, (kh, kw), pads, strides, dilations)
+    windows = windows_of(x.shape, (kh, kw), pads, strides, dilations)
     places = windows.box.places
     steps = places * w.nnz
     read = w.indptr.nbytes * (w.shape[0] > 0) + w.indices.nbytes

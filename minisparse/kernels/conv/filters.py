@@ -32,7 +32,7 @@ from minisparse.kernels.conv.columns import Layout, lay_out, layout_of
 from minisparse.kernels.conv.direct import fill_directly
 from minisparse.kernels.conv.shifted import fill_shifted, shifted_places
 from minisparse.kernels.conv.tiles import SHARED, SHARED_PRODUCTS, Filling, Result, convolve
-from minisparse.kernels.conv.windows import Windows
+from minisparse.kernels.conv.windows import Windows, windows_of
 from minisparse.kernels.kernel import Finish
 from minisparse.kernels.spmm import bsr, panels
 from minisparse.kernels.spmm.packing import pack
@@ -150,9 +150,9 @@ def run(
     bias: Array | None = None,
     *,
     kernel_shape: Sequence[int],
-    pads: Sequence[int],
-    strides: Sequence[int],
-    dilations: Sequence[int],
+    pads: Sequence[int] | None,
+    strides: Sequence[int] | None,
+    dilations: Sequence[int] | None,
     group: int,
     out: Array | None = None,
     finish: Finish | None = None,
@@ -160,7 +160,7 @@ def run(
     """Return the convolution of x ``[N, C, H, W]`` with packed filters ``[M, C * kh * kw]``."""
     dtype = common_dtype(x, w.dtype, bias)
     kh, kw = kernel_shape
-    windows = Windows(x.shape, (kh, kw), pads, strides, dilations)
+    windows = windows_of(x.shape, (kh, kw), pads, strides, dilations)
     result = Result(dtype, wide_dtype(dtype), bias, out, finish)
     if w.panels is None:
         assert w.entries is not None

@@ -18,7 +18,7 @@ from minisparse.kernels.threads import share, usable_threads
 
 SHARED = 4e7
 """From so many multiply-adds on, threads share the tiles; below, to hand them over costs more."""
-SHARED_PRODUCTS = 2e8
+SHARED_PRODUCTS = 6e7
 """The same where a tile is one product, which BLAS shares between cores by itself."""
 
 

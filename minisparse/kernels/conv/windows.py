@@ -6,6 +6,7 @@ sum of steps of its own, so that strides alone say where each element lies: the 
 a copy, and that is made slab by slab, so that it stays small whatever the images' size.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -87,7 +88,7 @@ class Windows:
     Attributes
     ----------
     shape : tuple of int
-        Of the images, ``[N, C, H, W]``.
+        Of the images, ``[N, C, H, W]``; for loops alone there may be other spatial axes.
     kernel, strides, dilations : tuple of int
         Two numbers each: for rows and for columns.
     pads : tuple of int
@@ -95,18 +96,26 @@ class Windows:
     """
 
     shape: tuple[int, ...]
-    kernel: tuple[int, int]
-    pads: Sequence[int]
-    strides: Sequence[int]
-    dilations: Sequence[int]
+    kernel: tuple[int, ...]
+    pads: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilations: tuple[int, ...]
 
     @property
-    def size(self) -> tuple[int, int]:
+    def size(self) -> tuple[int, ...]:
         """Height and width of the result."""
-        top, left, bottom, right = self.pads
-        (kh, kw), (sh, sw), (dh, dw) = self.kernel, self.strides, self.dilations
-        height = window_count(self.shape[2], kh, sh, dh, top + bottom)
-        return height, window_count(self.shape[3], kw, sw, dw, left + right)
+        axes = len(self.kernel)
+        return tuple(
+            window_count(size, k, stride, apart, self.pads[i] + self.pads[axes + i])
+            for i, (size, k, stride, apart) in enumerate(
+                zip(self.shape[2:], self.kernel, self.strides, self.dilations, strict=True)
+            )
+        )
+
+    @property
+    def places(self) -> int:
+        """How many places the result has, of all images."""
+        return self.shape[0] * math.prod(self.size)
 
     @property
     def box(self) -> Box:
@@ -117,7 +126,7 @@ class Windows:
     @property
     def taps(self) -> int:
         """How many elements of a channel a window sees."""
-        return self.kernel[0] * self.kernel[1]
+        return math.prod(self.kernel)
 
     def slabs(self, x: Array, channels: Array | None, dtype: DType) -> Iterator[tuple[Box, Array]]:
         """Yield boxes that make up the result, each with the view of what its windows see.
@@ -180,8 +189,33 @@ class Windows:
         return wider
 
 
+def windows_of(
+    shape: tuple[int, ...],
+    kernel: Sequence[int],
+    pads: Sequence[int] | None,
+    strides: Sequence[int] | None,
+    dilations: Sequence[int] | None,
+) -> Windows:
+    """Return the windows that an op's attributes describe, where None is no padding or ones.
+
+    Examples
+    --------
+    >>> windows_of((1, 1, 5, 5), (3, 3), None, (2, 2), None).size
+    (2, 2)
+    """
+    ones = (1,) * len(kernel)
+    return Windows(
+        shape,
+        tuple(kernel),
+        tuple(pads or 2 * (0,) * len(kernel)),
+        tuple(strides or ones),
+        tuple(dilations or ones),
+    )
+
+
 def padded(x: Array, pads: Sequence[int], dtype: DType) -> Array:
     """Return all images with a margin of zeros, in ``dtype``: what loops run over."""
-    top, left, bottom, right = pads
-    wider = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right))) if any(pads) else x
+    axes = len(pads) // 2
+    margins = ((0, 0), (0, 0), *zip(pads[:axes], pads[axes:], strict=True))
+    wider = np.pad(x, margins) if any(pads) else x
     return wider.astype(dtype, copy=False)

@@ -5,6 +5,7 @@ arithmetic hides; so do those of the result, which are finished and placed after
 cache, so that only images, weights and results count as traffic.
 """
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -22,7 +23,7 @@ from minisparse.kernels.conv.choice import (
     most_laid,
     shifting_pays,
 )
-from minisparse.kernels.conv.windows import Windows
+from minisparse.kernels.conv.windows import windows_of
 from minisparse.kernels.kernel import Work
 from minisparse.kernels.spmm.panels import tile_width
 from minisparse.kernels.spmm.work import block_work, panel_work
@@ -42,14 +43,14 @@ def columns_type(
     Where the attributes are not known, there are as many places as the images have.
     """
     x, w = types[:2]
-    n, _, height, width = x.dims
+    n, _, *spatial = x.dims
     weights = w.size // max(w.dims[0], 1)
     if attrs is not None:
         (y,) = CONV.infer(types, attrs)
-        height, width = y.dims[2:]
+        spatial = list(y.dims[2:])
         weights = weights * attrs["group"]
     matrix = replace(w, shape=(w.dims[0], weights))
-    return matrix, TensorType((weights, n * height * width), result_dtype((x, w)))
+    return matrix, TensorType((weights, n * math.prod(spatial)), result_dtype((x, w)))
 
 
 def with_columns(work: Work, types: tuple[TensorType, ...], attrs: Attrs | None, rows: int) -> Work:
@@ -93,11 +94,11 @@ def rows_laid(rows: int, types: tuple[TensorType, ...], attrs: Attrs | None) -> 
     attrs : mapping or None
         Its attributes; without them, all rows are.
     """
-    if attrs is None or attrs["group"] > 1:
+    if attrs is None or attrs["group"] > 1 or types[0].ndim != 4:
         return rows
     x, w = types[:2]
-    kernel = kernel_shape(w.shape, attrs)
-    windows = Windows(x.dims, kernel, attrs["pads"], attrs["strides"], attrs["dilations"])
+    kernel = [int(k) for k in kernel_shape(w.shape, attrs)]
+    windows = windows_of(x.dims, kernel, attrs["pads"], attrs["strides"], attrs["dilations"])
     if not shifting_pays(w.dims[0], rows, windows):
         return rows
     return rows // kernel[0] + (kernel[0] - 1) * w.dims[0]

@@ -9,6 +9,7 @@ from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.tensor_type import TensorType
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Finish, Kernel, Level
+from minisparse.kernels.matmul.dense import finish_in_parts
 from minisparse.kernels.spmm import dense as spmm_dense
 from minisparse.kernels.spmm_t import dense
 from minisparse.ops import DSMM
@@ -38,24 +39,12 @@ def counts(b: Array, a: Array) -> Counts:
 
 
 def vectorized(b: Array, a: Array, out: Array | None = None, finish: Finish | None = None) -> Array:
-    """Call BLAS for some rows of B at a time, so that they can be finished while they are near."""
-    n, k = b.shape[0], a.shape[1]
-    if n <= ROWS and finish is None:
-        return spmm_dense.vectorized(b, a, out)
-    dtype = np.result_type(a, b)
-    wide = accumulator(dtype)
-    a, b = a.astype(wide, copy=False), b.astype(wide, copy=False)
-    c = np.empty((n, k), dtype) if out is None else out
-    for start in range(0, n, ROWS):
-        rows = slice(start, min(start + ROWS, n))
-        spmm_dense.vectorized(b[rows], a, c[rows])
-        if finish is not None:
-            finish(c[rows], (rows, slice(0, k)))
+    """Call BLAS, then finish the product in parts that stay in a cache."""
+    c = spmm_dense.vectorized(b, a, out)
+    if finish is not None:
+        finish_in_parts(c, finish)
     return c
 
-
-ROWS = 256
-"""Rows of B in one call: packing A again costs little, and their results stay in a cache."""
 
 DSMM_DENSE = Kernel(
     DSMM,

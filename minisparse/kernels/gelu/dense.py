@@ -10,11 +10,12 @@ import numpy as np
 
 from minisparse.core.dtypes import Array
 from minisparse.core.tensor_type import TensorType
+from minisparse.core.xp import namespace
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Kernel, Level
-from minisparse.kernels.normal import normal_distribution
+from minisparse.kernels.normal import log_odds_against, normal_distribution
 from minisparse.kernels.pieces import in_pieces
-from minisparse.kernels.silu.dense import times_sigmoid
+from minisparse.kernels.silu.dense import over_exponential
 from minisparse.ops import GELU
 
 _SCALE = math.sqrt(2 / math.pi)
@@ -49,18 +50,19 @@ def vectorized(x: Array, *, approximate: str, out: Array | None = None) -> Array
     return in_pieces(_exactly if approximate == "none" else _by_tanh, x, out)
 
 
-def _exactly(x: Array) -> Array:
-    y = normal_distribution(x)
-    y *= x
-    return y
+def _exactly(x: Array, out: Array) -> None:
+    if x.dtype == np.float32:
+        over_exponential(x, log_odds_against(x), out)
+    else:
+        namespace(x).multiply(normal_distribution(x), x, out=out)
 
 
-def _by_tanh(x: Array) -> Array:
-    v = x * x
-    v *= x.dtype.type(2 * _SCALE * _CUBIC)
-    v += x.dtype.type(2 * _SCALE)
-    v *= x
-    return times_sigmoid(x, v)
+def _by_tanh(x: Array, out: Array) -> None:
+    t = x * x
+    t *= x.dtype.type(-2 * _SCALE * _CUBIC)
+    t += x.dtype.type(-2 * _SCALE)
+    t *= x
+    over_exponential(x, t, out)
 
 
 GELU_DENSE = Kernel(

@@ -41,16 +41,18 @@ def counts(x: Array) -> Counts:
 
 def vectorized(x: Array, out: Array | None = None) -> Array:
     """Compute piece by piece, in float32 at least."""
-    return in_pieces(lambda piece: times_sigmoid(piece, piece), x, out)
+    return in_pieces(_silu, x, out)
 
 
-def times_sigmoid(x: Array, t: Array) -> Array:
-    """Return ``x / (1 + exp(-t))``: 0 where exp overflows, since x is far smaller."""
-    y: Array = namespace(x).negative(t)
-    namespace(x).exp(y, out=y)
-    y += 1
-    namespace(x).divide(x, y, out=y)
-    return y
+def _silu(x: Array, out: Array) -> None:
+    over_exponential(x, namespace(x).negative(x), out)
+
+
+def over_exponential(x: Array, t: Array, out: Array) -> None:
+    """Write ``x / (1 + exp(t))``, and over t: 0 where exp overflows, since x is far smaller."""
+    namespace(x).exp(t, out=t)
+    t += 1
+    namespace(x).divide(x, t, out=out)
 
 
 SILU_DENSE = Kernel(

@@ -26,7 +26,7 @@ def bytes_moved(a: TensorType) -> int:
     return index_bytes + 2 * a.nnz * a.itemsize
 
 
-def loops(a: BSR) -> Matrix:
+def loops(a: BSR, *, axis: int = -1) -> Matrix:
     """Follow the formula, row by row through the blocks, one stored value at a time."""
     x = a.data.astype(accumulator(a.dtype))
     height, width = a.block
@@ -51,7 +51,7 @@ def loops(a: BSR) -> Matrix:
     return a.with_data(c.astype(a.dtype))
 
 
-def counts(a: BSR) -> Counts:
+def counts(a: BSR, *, axis: int = -1) -> Counts:
     """Count what the loops do: an index is read for each row of a block and pass."""
     m, (heights, widths) = a.shape[0], inside_blocks(a)
     stored = int(heights @ widths)
@@ -65,7 +65,7 @@ def counts(a: BSR) -> Counts:
     )
 
 
-def vectorized(a: BSR) -> Matrix:
+def vectorized(a: BSR, *, axis: int = -1) -> Matrix:
     """Compute some block rows after another, or some rows of a long one."""
     wide = accumulator(a.dtype)
     found = np.empty_like(a.data)

@@ -23,7 +23,7 @@ def bytes_moved(a: TensorType) -> int:
     return a.nnz * (3 * a.index_itemsize + 4 * a.itemsize)
 
 
-def loops(a: COO) -> Matrix:
+def loops(a: COO, *, axis: int = -1) -> Matrix:
     """Follow the formula, one entry at a time."""
     x = a.data.astype(accumulator(a.dtype))
     c = np.zeros_like(x)
@@ -41,7 +41,7 @@ def loops(a: COO) -> Matrix:
     return a.with_data(c.astype(a.dtype))
 
 
-def counts(a: COO) -> Counts:
+def counts(a: COO, *, axis: int = -1) -> Counts:
     """Count what the loops do: each row's maximum and sum are reached through an index."""
     m = a.shape[0]
     wide, again = accumulator(a.dtype).itemsize, a.nnz > 1  # a single index is read but once
@@ -55,7 +55,7 @@ def counts(a: COO) -> Counts:
     )
 
 
-def vectorized(a: COO) -> Matrix:
+def vectorized(a: COO, *, axis: int = -1) -> Matrix:
     """Compute a block of rows after another if they lie so, else pass over all, three times."""
     row, rows = a.row, a.shape[0]
     if rows > max(MANY_ROWS, a.nnz):  # nearly all are empty: the others are numbered anew

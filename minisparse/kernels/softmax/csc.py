@@ -20,7 +20,7 @@ def bytes_moved(a: TensorType) -> int:
     return a.nnz * (3 * a.index_itemsize + 4 * a.itemsize)
 
 
-def loops(a: CSC) -> Matrix:
+def loops(a: CSC, *, axis: int = -1) -> Matrix:
     """Follow the formula, one entry at a time."""
     x = a.data.astype(accumulator(a.dtype))
     c = np.zeros_like(x)
@@ -41,7 +41,7 @@ def loops(a: CSC) -> Matrix:
     return a.with_data(c.astype(a.dtype))
 
 
-def counts(a: CSC) -> Counts:
+def counts(a: CSC, *, axis: int = -1) -> Counts:
     """Count what the loops do: each row's maximum and sum are reached through an index."""
     m, n = a.shape
     wide, again = accumulator(a.dtype).itemsize, a.nnz > 1  # a single index is read but once
@@ -55,7 +55,7 @@ def counts(a: CSC) -> Counts:
     )
 
 
-def vectorized(a: CSC) -> Matrix:
+def vectorized(a: CSC, *, axis: int = -1) -> Matrix:
     """Pass three times over the entries, a part at a time."""
     return a.with_data(softmax_by_row(a.data, a.indices, a.shape[0]))
 

@@ -20,7 +20,7 @@ def bytes_moved(a: TensorType) -> int:
     return (a.dims[0] + 1) * a.index_itemsize + 2 * a.nnz * a.itemsize
 
 
-def loops(a: CSR) -> Matrix:
+def loops(a: CSR, *, axis: int = -1) -> Matrix:
     """Follow the formula, one entry at a time."""
     x = a.data.astype(accumulator(a.dtype))
     c = np.zeros_like(x)
@@ -37,7 +37,7 @@ def loops(a: CSR) -> Matrix:
     return a.with_data(c.astype(a.dtype))
 
 
-def counts(a: CSR) -> Counts:
+def counts(a: CSR, *, axis: int = -1) -> Counts:
     """Count what the loops do: three passes over a row, of which each value counts once."""
     m = a.shape[0]
     return Counts(
@@ -50,7 +50,7 @@ def counts(a: CSR) -> Counts:
     )
 
 
-def vectorized(a: CSR) -> Matrix:
+def vectorized(a: CSR, *, axis: int = -1) -> Matrix:
     """Compute a block of rows after another."""
     return a.with_data(softmax_of_runs(a.data, a.indptr))
 

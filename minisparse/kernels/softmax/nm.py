@@ -21,7 +21,7 @@ def bytes_moved(a: TensorType) -> int:
     return a.nnz * (2 * a.itemsize + a.index_itemsize)
 
 
-def loops(a: NM) -> Matrix:
+def loops(a: NM, *, axis: int = -1) -> Matrix:
     """Follow the formula, one stored value at a time."""
     x = a.data.astype(accumulator(a.dtype))
     c = np.zeros_like(x)
@@ -41,7 +41,7 @@ def loops(a: NM) -> Matrix:
     return a.with_data(c.astype(a.dtype))
 
 
-def counts(a: NM) -> Counts:
+def counts(a: NM, *, axis: int = -1) -> Counts:
     """Count what the loops do: padding is looked at, and left out."""
     stored = int(np.count_nonzero(inside_groups(a)))
     return Counts(
@@ -54,7 +54,7 @@ def counts(a: NM) -> Counts:
     )
 
 
-def vectorized(a: NM) -> Matrix:
+def vectorized(a: NM, *, axis: int = -1) -> Matrix:
     """Compute some rows after another."""
     found, wide = np.empty_like(a.data), accumulator(a.dtype)
     beyond, slots = a.shape[1] % a.m, a.data.shape[1]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from minisparse.core.tensor_type import Layout
-from minisparse.ops import Op
+from minisparse.ops.op import Op
 
 
 @dataclass(frozen=True)

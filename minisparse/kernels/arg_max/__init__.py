@@ -1,0 +1,1 @@
+"""Where the largest or the least element lies along an axis."""

@@ -1,0 +1,1 @@
+"""The mean of what is under each window."""

@@ -1,0 +1,1 @@
+"""Transposed convolutions: what each element of the images adds to the result."""

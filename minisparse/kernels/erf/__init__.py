@@ -1,0 +1,1 @@
+"""The error function element by element."""

@@ -1,0 +1,1 @@
+"""Normalization of images by groups of their channels, down to one channel a group."""

@@ -1,0 +1,1 @@
+"""alpha * x below 0, else x, element by element."""

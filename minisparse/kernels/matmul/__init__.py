@@ -1,0 +1,1 @@
+"""Products of stacks of matrices."""

@@ -1,0 +1,1 @@
+"""slope * x below 0, else x, element by element."""

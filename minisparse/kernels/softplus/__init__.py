@@ -1,0 +1,1 @@
+"""log(1 + exp(x)) element by element."""

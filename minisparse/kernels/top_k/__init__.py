@@ -1,0 +1,1 @@
+"""The largest or least elements along an axis."""

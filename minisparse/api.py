@@ -1,25 +1,35 @@
 """The pipeline, told once: load a model, compile it, run it."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from minisparse.core.errors import ModelFileError, UsageError
+from minisparse.core.errors import MinisparseError, UsageError
 from minisparse.cost import Target, find_machine
 from minisparse.dispatch import make_plan
 from minisparse.graph import Graph
 from minisparse.graph import load as load_graph
 from minisparse.kernels import usable_levels
-from minisparse.passes import PASSES, run_passes
-from minisparse.runtime import Executable
+from minisparse.passes import ON_REQUEST, PASSES, run_passes
+from minisparse.passes.shrinking import ShrinkReport
+from minisparse.passes.shrinking import shrink as shrink_graph
+from minisparse.runtime import Executable, check_feeds
+from minisparse.runtime.equivalence import Agreement, compare, random_feeds, recast
 
 
-def load(model: str | Path) -> Graph:
-    """Read a model file.
+def load(model: Any, *, fallback: bool = True, sizes: Mapping[str, int] | None = None) -> Graph:
+    """Read a model.
 
     Parameters
     ----------
-    model : str or Path
-        A ``.npz`` that ``graph.save`` wrote.
+    model : str, Path, bytes or onnx.ModelProto
+        A ``.npz`` that ``graph.save`` wrote, an ``.onnx`` file, or what is in such a file.
+    fallback : bool
+        Whether ops of ONNX that minisparse does not have may be computed by onnx's own reference
+        implementation; they are called ``onnx.<Name>`` then. See docs/onnx.md.
+    sizes : mapping, optional
+        Numbers for named dimensions, for ops that cannot do with names: ``{"height": 224}``.
 
     Raises
     ------
@@ -27,14 +37,15 @@ def load(model: str | Path) -> Graph:
         If the file is missing, damaged, or of a kind that minisparse does not read.
     UnsupportedOpError
         If the model uses ops that minisparse does not have; all of them are named.
+    MissingExtraError
+        If it is an ONNX model and onnx is not installed.
     """
-    path = Path(model)
-    if path.suffix == ".onnx":
-        raise ModelFileError(
-            f"{path}: ONNX models are not read yet; build the graph with ms.GraphBuilder, save it "
-            "with graph.save, and give that .npz"
-        )
-    return load_graph(path)
+    if isinstance(model, str | Path) and Path(model).suffix != ".onnx":
+        graph = load_graph(model)
+        return graph.bind(**sizes) if sizes else graph
+    from minisparse.frontends.onnx.load import load as load_onnx  # which most runs do without
+
+    return load_onnx(model, fallback=fallback, sizes=sizes)
 
 
 def compile(
@@ -45,6 +56,7 @@ def compile(
     level: str = "vectorized",
     libraries: str | Collection[str] = "none",
     skip: Collection[str] = (),
+    also: Collection[str] = (),
 ) -> Executable:
     """Turn a graph into a plan: run the passes, price every candidate, choose, prepare weights.
 
@@ -67,6 +79,8 @@ def compile(
         installed; or names, such as ``"scipy"`` or ``("scipy", "mkl")``. See docs/libraries.md.
     skip : collection of str
         Passes to leave out.
+    also : collection of str
+        Passes to run besides, of those that run on request only: ``("shrink_structures",)``.
 
     Raises
     ------
@@ -87,12 +101,20 @@ def compile(
     if negative:
         raise UsageError(f"sizes cannot be negative: {', '.join(negative)}")
     goal = Target(find_machine(target), dict(sizes or {}), usable_levels(level, libraries))
-    return compile_for(graph, goal, skip)
+    return compile_for(graph, goal, skip, also)
 
 
-def compile_for(graph: Graph, target: Target, skip: Collection[str] = ()) -> Executable:
+def compile_for(
+    graph: Graph, target: Target, skip: Collection[str] = (), also: Collection[str] = ()
+) -> Executable:
     """Return the plan of a graph for a target, some passes left out; see :func:`compile`."""
-    compiled, reports = run_passes(graph, target, PASSES, skip)
+    unknown = sorted(set(also) - set(ON_REQUEST))
+    if unknown:
+        raise UsageError(
+            f"no pass {', '.join(unknown)} runs on request; these do: {', '.join(ON_REQUEST)}"
+        )
+    passes = {**PASSES, **{name: ON_REQUEST[name] for name in also}}
+    compiled, reports = run_passes(graph, target, passes, skip)
     plan = make_plan(graph, compiled, target, reports)
     return Executable(plan.source, plan.graph, plan.target, plan.steps, plan.reports)
 
@@ -100,3 +122,67 @@ def compile_for(graph: Graph, target: Target, skip: Collection[str] = ()) -> Exe
 def compile_dense(graph: Graph, sizes: Mapping[str, int] | None = None) -> Executable:
     """Return the plan that runs a graph as it is, without any pass: the dense reference."""
     return compile(graph, sizes=sizes, skip=tuple(PASSES))
+
+
+@dataclass(frozen=True)
+class ShrinkResult:
+    """A smaller graph, and the evidence that it computes the same.
+
+    Attributes
+    ----------
+    graph : Graph
+        Without dead channels, filters and heads.
+    report : ShrinkReport
+        Sizes of each layer before and after, and what is dead and stays, with the reason.
+    equivalence : tuple of Agreement
+        How far each output is from the original's, on random inputs and on those given.
+    not_compared : tuple of str
+        On which inputs the two could not be compared, and why.
+    """
+
+    graph: Graph
+    report: ShrinkReport
+    equivalence: tuple[Agreement, ...]
+    not_compared: tuple[str, ...] = ()
+
+    @property
+    def equivalent(self) -> bool:
+        """Whether outputs were compared, and none differs by more than rounding may do."""
+        return bool(self.equivalence) and all(a.holds for a in self.equivalence)
+
+    def __str__(self) -> str:
+        """Return the report, and a line for each output that was compared."""
+        return "\n".join([str(self.report), *map(str, self.equivalence), *self.not_compared])
+
+
+def shrink(graph: Graph, inputs: Mapping[str, Any] | None = None, *, seed: int = 0) -> ShrinkResult:
+    """Remove dead channels, filters and heads, and compare the result with the original.
+
+    Parameters
+    ----------
+    graph : Graph
+        A pruned model. Its activations are taken to be finite: see docs/shrinking.md.
+    inputs : mapping, optional
+        From input names to arrays on which to compare, besides random ones.
+    seed : int
+        Of the random inputs, in which named dimensions are small.
+
+    Raises
+    ------
+    UsageError, ShapeError, DTypeError
+        If ``inputs`` do not fit the graph.
+    """
+    if not isinstance(graph, Graph):
+        raise UsageError(f"ms.shrink takes a Graph, such as ms.load returns, not {graph!r:.60}")
+    given = {} if inputs is None else {"given": check_feeds(graph, inputs)}
+    smaller, report = shrink_graph(graph)
+    found: list[Agreement] = []
+    problems: list[str] = []
+    for kind, feeds in {"random": random_feeds(graph, seed), **given}.items():
+        try:
+            wide = recast(graph, "float64")
+            wide_pair = wide, shrink_graph(wide)[0]
+            found += compare((graph, smaller), wide_pair, feeds, kind)
+        except MinisparseError as error:  # a model may take only some of the inputs of its types
+            problems.append(f"not compared on {kind} inputs: {error}")
+    return ShrinkResult(smaller, report, tuple(found), tuple(problems))

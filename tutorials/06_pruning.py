@@ -129,16 +129,16 @@ print(ms.pruning_report(dense, half, {"x": pixels[train]}))
 # %%
 shares = np.array([0, 0.5, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98])
 at_once = [accuracy(ms.prune(dense, sparsity=float(s))) for s in shares]
-fig, ax = plt.subplots(figsize=(6, 3))
-ax.plot(shares, at_once, "o-", label="pruned at once")
-ax.set(xlabel="share of weights that are zero", ylabel="accuracy", ylim=(0, 1.02))
-ax.grid(alpha=0.3)
-ax.legend()
+figure, axes = plt.subplots(figsize=(6, 3))
+axes.plot(shares, at_once, "o-", label="pruned at once")
+axes.set(xlabel="share of weights that are zero", ylabel="accuracy", ylim=(0, 1.02))
+axes.grid(alpha=0.3)
+axes.legend()
 plt.show()
 
 # %% [markdown]
-# For a while nothing happens; then everything does. Change `"magnitude"`'s `scope` to `"global"` in
-# the cell above, so that layers compete with each other, and see which one loses most.
+# For a while nothing happens; then everything does. Add `scope="global"` to the
+# call of `ms.prune` in the cell above, so that layers compete with each other.
 #
 # **Question 1.** The second layer has 128 x 128 weights. At a sparsity of 0.9, how many are left?
 
@@ -184,10 +184,10 @@ for name, how in ways.items():
 # %%
 schedule = ms.GradualSchedule(final=0.95, begin=20, end=300, every=20)
 steps = np.arange(401)
-fig, ax = plt.subplots(figsize=(6, 2))
-ax.plot(steps, [schedule.sparsity(int(step)) for step in steps])
-ax.set(xlabel="step", ylabel="share of zeros")
-ax.grid(alpha=0.3)
+figure, axes = plt.subplots(figsize=(6, 2))
+axes.plot(steps, [schedule.sparsity(int(step)) for step in steps])
+axes.set(xlabel="step", ylabel="share of zeros")
+axes.grid(alpha=0.3)
 plt.show()
 
 
@@ -206,12 +206,12 @@ def gradually(how, final):
 
 some = shares[[1, 3, 5, 6, 7]]
 slowly = [accuracy(gradually({"method": "magnitude"}, float(s))) for s in some]
-fig, ax = plt.subplots(figsize=(6, 3))
-ax.plot(shares, at_once, "o-", label="pruned at once")
-ax.plot(some, slowly, "s-", label="pruned while training")
-ax.set(xlabel="share of weights that are zero", ylabel="accuracy", ylim=(0, 1.02))
-ax.grid(alpha=0.3)
-ax.legend()
+figure, axes = plt.subplots(figsize=(6, 3))
+axes.plot(shares, at_once, "o-", label="pruned at once")
+axes.plot(some, slowly, "s-", label="pruned while training")
+axes.set(xlabel="share of weights that are zero", ylabel="accuracy", ylim=(0, 1.02))
+axes.grid(alpha=0.3)
+axes.legend()
 plt.show()
 
 # %% [markdown]
@@ -262,13 +262,13 @@ for name, graph in (("dense", dense), ("blocks 8x8", squares)):
 calibration = {"x": pixels[train]}
 by_size = find_masks(dense, sparsity=0.5, scope="row", only=("layer1",))["w1"]
 by_use = find_masks(dense, sparsity=0.5, only=("layer1",), calibration=calibration)["w1"]
-fig, axes = plt.subplots(1, 3, figsize=(7, 2.4))
+figure, panels = plt.subplots(1, 3, figsize=(7, 2.4))
 pictures = (pixels[train].mean(axis=0), by_size.mean(axis=0), by_use.mean(axis=0))
 titles = ("mean image", "kept, by size", "kept, by size and use")
-for ax, picture, title in zip(axes, pictures, titles, strict=True):
-    ax.imshow(picture.reshape(8, 8), cmap="magma", vmin=0)
-    ax.set_title(title, fontsize=9)
-    ax.set_axis_off()
+for panel, picture, title in zip(panels, pictures, titles, strict=True):
+    panel.imshow(picture.reshape(8, 8), cmap="magma", vmin=0)
+    panel.set_title(title, fontsize=9)
+    panel.set_axis_off()
 plt.show()
 for name, found in (("size", {}), ("size and use", {"calibration": calibration})):
     less = ms.prune(dense, sparsity=0.8, scope="row", skip=("layer3",), **found)

@@ -26,13 +26,17 @@ class Pass:
         ``verb_noun``.
     run : callable
         From a graph and the target it is compiled for to a graph.
-    after : tuple of str
-        Passes that have to come before this one where they run at all.
+    after, before : tuple of str
+        Passes that have to come before this one, and after it, where they run at all.
+    on_request : bool
+        Whether it runs only where it is asked for.
     """
 
     name: str
     run: Callable[[Graph, Target], Graph]
     after: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+    on_request: bool = False
 
     @property
     def summary(self) -> str:
@@ -75,16 +79,19 @@ class PassReport:
 
 
 def in_order(passes: Mapping[str, Pass]) -> tuple[Pass, ...]:
-    """Return passes so that each comes after those it names, ties by name.
+    """Return passes so that each comes after and before those it names, ties by name.
 
     Raises
     ------
     InternalError
         If the passes' wishes form a cycle.
     """
-    sorter = TopologicalSorter(
+    sorter: TopologicalSorter[str] = TopologicalSorter(
         {name: sorted(set(p.after) & set(passes)) for name, p in sorted(passes.items())}
     )
+    for name, p in sorted(passes.items()):
+        for later in sorted(set(p.before) & set(passes)):
+            sorter.add(later, name)
     try:
         return tuple(passes[name] for name in sorter.static_order())
     except CycleError as error:

@@ -303,9 +303,7 @@ def test_shapes_with_two_free_sizes_are_read_from_the_operand() -> None:
     lowered, _ = run_only(graph, "lower_matmul", "cancel_reshapes", "fuse_epilogue")
     ops = [node.op.name for node in lowered.nodes]
     assert {op for op in ops if "dsmm" in op} == {"dsmm_add_relu", "dsmm_add"}
-    assert (
-        ops.count("reshape") == 4
-    )  # two of x, the result, one read for its shape
+    assert ops.count("reshape") == 4  # two of x, the result, one read for its shape
     assert lowered.types[lowered.outputs["y"]].shape == ("batch", "length", 4)
     given = {"x": rng.standard_normal((2, 5, 4))}
     wanted = meaning(graph, given)["y"]

@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from minisparse import debugger, examples, formats, graph, kernels, ops, oracle, pruning, show
-    from minisparse.api import compile, load
+    from minisparse.api import ShrinkResult, compile, load, shrink
     from minisparse.core.errors import (
         DTypeError,
         FormatError,
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
         vstack,
         write_mtx,
     )
+    from minisparse.frontends.onnx.export import to_onnx
+    from minisparse.frontends.torch import from_torch
     from minisparse.graph import Graph, GraphBuilder
     from minisparse.kernels.call import prepare
     from minisparse.kernels.cellwise import (
@@ -72,7 +74,7 @@ if TYPE_CHECKING:
     from minisparse.pruning import GradualSchedule, prune, pruning_report, recognize
 
 _HOME = {
-    "minisparse.api": ("compile", "load"),
+    "minisparse.api": ("ShrinkResult", "compile", "load", "shrink"),
     "minisparse.core.errors": (
         "DTypeError",
         "FormatError",
@@ -105,6 +107,8 @@ _HOME = {
         "vstack",
         "write_mtx",
     ),
+    "minisparse.frontends.onnx.export": ("to_onnx",),
+    "minisparse.frontends.torch": ("from_torch",),
     "minisparse.graph": ("Graph", "GraphBuilder"),
     "minisparse.kernels.call": ("prepare",),
     "minisparse.kernels.cellwise": (
@@ -152,6 +156,7 @@ __all__ = [
     "MinisparseError",
     "MissingExtraError",
     "ShapeError",
+    "ShrinkResult",
     "UnsupportedOpError",
     "UsageError",
     "add",
@@ -169,6 +174,7 @@ __all__ = [
     "formats",
     "from_dense",
     "from_scipy",
+    "from_torch",
     "gelu",
     "graph",
     "hstack",
@@ -193,6 +199,7 @@ __all__ = [
     "save_npz",
     "sddmm",
     "show",
+    "shrink",
     "silu",
     "softmax",
     "spgemm",
@@ -201,6 +208,7 @@ __all__ = [
     "spmm_bias_relu",
     "spmm_t",
     "spmv",
+    "to_onnx",
     "vstack",
     "write_mtx",
 ]

@@ -104,7 +104,8 @@ def _parser() -> argparse.ArgumentParser:
 def _add_common(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "model", nargs="?", default="digits_mlp", metavar="MODEL",
-        help="a .npz that graph.save wrote, or a shipped model's name (default: digits_mlp)",
+        help="an .onnx file, a .npz that graph.save wrote, or a shipped model's name (default: "
+        "digits_mlp)",
     )  # fmt: skip
     command.add_argument(
         "--input", metavar="FILE",

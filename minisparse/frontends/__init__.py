@@ -1,0 +1,1 @@
+"""Models of other frameworks, read into a Graph: one folder a framework."""

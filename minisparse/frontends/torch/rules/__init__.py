@@ -1,0 +1,1 @@
+"""One small rule for each operator of PyTorch (ATen) that has a meaning here."""

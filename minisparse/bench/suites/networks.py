@@ -31,7 +31,8 @@ from minisparse.pruning import prune
 BATCHES = (1, 16)
 _TOLERANCE = 2e-3
 _RESNET, _BERT = "resnet18", "bert_mini"
-_CHANNELS, _BLOCKS = "half the channels", "80 % of 16x16 blocks"
+_CHANNELS, _HEADS = "half the channels", "half the heads and features"
+_BLOCKS = "80 % of 16x16 blocks"
 
 NETWORKS_BY_NAME: Mapping[str, Callable[[], Graph]] = {
     _RESNET: resnet18,
@@ -39,6 +40,9 @@ NETWORKS_BY_NAME: Mapping[str, Callable[[], Graph]] = {
     f"{_RESNET}, {_CHANNELS}": lambda: prune(resnet18(), "channel", sparsity=0.5),
     f"{_RESNET}, {_BLOCKS}": lambda: prune(
         resnet18(), "block", sparsity=0.8, block=(16, 16), skip=("stem",)
+    ),
+    f"{_BERT}, {_HEADS}": lambda: prune(
+        prune(bert_mini(), "head", sparsity=0.5), "channel", sparsity=0.5, only=("*.up",)
     ),
     f"{_BERT}, {_BLOCKS}": lambda: prune(bert_mini(), "block", sparsity=0.8, block=(16, 16)),
 }
@@ -57,7 +61,7 @@ def _graph(name: str) -> Graph:
 
 def _density(name: str) -> float:
     """Return about which part of the weights is not zero, without making the network."""
-    return {_CHANNELS: 0.5, _BLOCKS: 0.2}.get(name.partition(", ")[2], 1.0)
+    return {_CHANNELS: 0.5, _HEADS: 0.8, _BLOCKS: 0.2}.get(name.partition(", ")[2], 1.0)
 
 
 def _cells() -> list[Cell]:
@@ -106,7 +110,8 @@ def _read(result: Any, operands: Operands) -> Array:
 def _ours(cell: Cell, operands: Operands) -> Ready:
     from minisparse.api import compile
 
-    plan, x = compile(_graph(cell.pattern), sizes={"batch": cell.columns}), operands["x"]
+    plan = compile(_graph(cell.pattern), sizes={"batch": cell.columns}, also=("shrink_structures",))
+    x = operands["x"]
     formats = [step.chosen.layout for step in plan.steps if step.chosen.weight_bytes]
     return Ready(lambda: plan(x), ", ".join(dict.fromkeys(map(str, formats))))
 

@@ -4,6 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pytest
+
+pytest.importorskip("onnx", reason='needs pip install "minisparse[onnx]"')
+
 import onnx.parser
 from onnx import helper, numpy_helper
 

@@ -3,9 +3,9 @@
 ``log_softmax(x) = (x - max) - log s``, ``log_sum_exp(x) = max + log s``, ``s = sum exp(x - max)``,
 from exponentials of 50 digits. The bound is that of Blanchard, Higham and Higham, IMA J. Numer.
 Anal. 41(4), 2021, section 4, for the maximum taken off first: as in :func:`.bounds.softmax`, the
-sum errs by a part ``t = sum y d + n u``, ``d = u abs(x - max) + 6 u``, and its logarithm by ``t / (1 - t)``,
-and by ``4 u`` of itself as a computed one; then come one or two rounded differences. What takes
-``max + log s`` off at once errs by u times that, and is not within it.
+sum errs by a part ``t = sum y d + n u``, ``d = u abs(x - max) + 6 u``, and its logarithm by ``t /
+(1 - t)``, and by ``4 u`` of itself as a computed one; then come one or two rounded differences.
+What takes ``max + log s`` off at once errs by u times that, and is not within it.
 """
 
 import functools

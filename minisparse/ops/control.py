@@ -201,7 +201,8 @@ def _iterate(run: Run, operands: Sequence[Any], attrs: Attrs) -> tuple[Array, ..
         condition, *results = run((np.array(i, np.int64), yes, *carried, *captured))
         go_on = condition.item()
         carried, row = tuple(results[:count]), results[count:]
-        rows.append(row)
+        if row:
+            rows.append(row)
     if rows:
         collected = [np.stack(column) for column in zip(*rows, strict=True)]
     else:

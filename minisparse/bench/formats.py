@@ -38,7 +38,7 @@ _MOST = 10_000_000
 
 
 @dataclass(frozen=True)
-class Plan:
+class Course:
     """What to measure, and how long.
 
     Attributes
@@ -53,8 +53,8 @@ class Plan:
     budget: float
 
 
-QUICK = Plan(((1024, 0.1), (2048, 0.01)), 0.1)
-FULL = Plan(
+QUICK = Course(((1024, 0.1), (2048, 0.01)), 0.1)
+FULL = Course(
     (
         *((side, d) for side in (1024, 2048, 4096) for d in (0.5, 0.1, 0.01, 0.001)),
         *((8192, d) for d in (_MOST / 8192**2, 0.1, 0.01, 0.001)),
@@ -167,7 +167,7 @@ def pairs() -> Iterator[tuple[str, str]]:
     yield from (("coo sorted", "csr"), ("coo twice", "csr"), ("csr", "T"), ("nm", "csr"))
 
 
-def measure_all(plan: Plan, seed: int) -> list[Figure]:
+def measure_all(plan: Course, seed: int) -> list[Figure]:
     """Return a figure for every conversion of every example; one example is held at a time."""
     figures: list[Figure] = []
     for side, density in plan.examples:

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from minisparse.bench import formats
-from minisparse.bench.formats import LIMITS, Plan, measure_all, pairs
+from minisparse.bench.formats import LIMITS, Course, measure_all, pairs
 from minisparse.bench.formats_report import as_json, report_text
 from minisparse.bench.machine import describe_machine
 from minisparse.cli import main
 from minisparse.core.extras import is_installed
 
-TINY = Plan(((64, 0.2),), 0.0)
+TINY = Course(((64, 0.2),), 0.0)
 
 
 def test_every_pair_is_measured_and_told() -> None:

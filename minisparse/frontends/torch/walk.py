@@ -27,7 +27,7 @@ _WRAPPERS = ("wrap_with_set_grad_enabled", "wrap_with_autocast")
 
 
 @dataclass(frozen=True)
-class Problem:
+class Refusal:
     """An operator that could not be written."""
 
     operator: str
@@ -42,7 +42,7 @@ class Walk:
         self.g = g
         self.matrices = matrices
         self.values: dict[Any, Any] = {}
-        self.problems: list[Problem] = []
+        self.problems: list[Refusal] = []
         self._constants: dict[int, str] = {}
 
     def run(self, graph: Any) -> Any:
@@ -92,7 +92,7 @@ class Walk:
         try:
             return self._result(node, name, args, dict(zip(node.kwargs, keywords, strict=True)))
         except MinisparseError as error:
-            self.problems.append(Problem(name, module_path(node), str(error)))
+            self.problems.append(Refusal(name, module_path(node), str(error)))
             return _FAILED
 
     def _result(self, node: Any, name: str, args: list[Any], keywords: dict[str, Any]) -> Any:
@@ -192,7 +192,7 @@ def _needed(graph: Any) -> set[Any]:
     return needed
 
 
-def unsupported(problems: list[Problem]) -> UnsupportedOpError:
+def unsupported(problems: list[Refusal]) -> UnsupportedOpError:
     """Return one error that names everything which could not be written."""
     counts = Counter((problem.operator, problem.reason) for problem in problems)
     lines = []

@@ -46,6 +46,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         message = " ".join(str(error).split())
         sys.stderr.write(f"minisparse {options.command}: {message}\n")
         return 2
+    except MemoryError as error:
+        if options.debug:
+            traceback.print_exc()
+        reason = " ".join(str(error).split())
+        sys.stderr.write(f"minisparse {options.command}: not enough memory: {reason}\n")
+        return 2
     except KeyboardInterrupt:
         return 130
     except OSError as error:

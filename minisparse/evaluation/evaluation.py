@@ -23,7 +23,8 @@ class Evaluation:
     Attributes
     ----------
     accuracy : float
-        Fraction of inputs whose largest output is at their label; NaN without labels.
+        Fraction of inputs whose largest output is at their label, and none is NaN; NaN without
+        labels.
     count : int
         Number of inputs.
     timing : Timing
@@ -135,6 +136,8 @@ def evaluate(
     >>> ms.evaluate(plan, np.eye(3, dtype="float32"), [0, 1, 1], rounds=1).accuracy
     0.6666666666666666
     """
+    if not isinstance(plan, Executable):
+        raise UsageError(f"evaluate takes a plan, such as ms.compile returns, not {plan!r:.60}")
     feeds = _named(plan, inputs)
     count = _items(feeds)
     size = max(count, 1) if batch is None else _at_least_one(batch)
@@ -216,7 +219,15 @@ def _parts(feeds: Mapping[str, Array], count: int, size: int) -> Iterator[dict[s
 
 def _outputs(plan: Executable, parts: list[dict[str, Array]], bar: bool | None) -> dict[str, Array]:
     runs = [plan.run(part) for part in progress(parts, len(parts), "running", bar)]
-    return runs[0] if len(runs) == 1 else {n: np.concatenate([r[n] for r in runs]) for n in runs[0]}
+    if len(runs) == 1:
+        return runs[0]
+    whole = [name for name, x in runs[0].items() if x.ndim == 0]
+    if whole:
+        raise ShapeError(
+            f"evaluate: output {whole[0]} has no axis of items, so that runs on parts of the "
+            "inputs cannot be put together: leave out batch"
+        )
+    return {name: np.concatenate([run[name] for run in runs]) for name in runs[0]}
 
 
 def _largest(outputs: Mapping[str, Array]) -> Array:
@@ -229,8 +240,10 @@ def _largest(outputs: Mapping[str, Array]) -> Array:
 
 def _accuracy(outputs: Mapping[str, Array], labels: Any) -> float:
     found = _largest(outputs)
-    given = check_labels(labels, next(iter(outputs.values())))
-    return float((found == given).mean()) if len(given) else float("nan")
+    (scores,) = outputs.values()
+    given = check_labels(labels, scores)
+    right = (found == given) & ~np.isnan(scores).any(axis=1)  # NaN names nothing
+    return float(right.mean()) if len(given) else float("nan")
 
 
 def _reference(
@@ -261,7 +274,7 @@ def _distance(name: str, got: Array, wanted: Array) -> float:
         same = (got == wanted) | ((got != got) & (wanted != wanted))
         off = np.abs(np.where(same, 0, got.astype(wide) - wanted.astype(wide)))
     size = np.abs(wanted[np.isfinite(wanted)].astype(wide)).max(initial=0.0)
-    error = float(np.nan_to_num(off, nan=np.inf).max(initial=0.0))
+    error = float(np.nan_to_num(off, nan=np.inf, posinf=np.inf).max(initial=0.0))
     return error / float(size) if size else error
 
 

@@ -18,7 +18,7 @@ STRAY_SHARE = 0.02
 """Most nonzeros that may stand in the way of a structure for it to be near."""
 _FULL = 0.5  # blocks that are emptier on average than this are no blocks
 _CLEARED = 0.01  # strays that clear fewer blocks than this are not in the way of much
-_SWAP_WORK = 4e8  # elements looked at in search of a permutation, about a second's worth
+_WORK = 1e8  # elements looked at in each half of a search, some tenths of a second
 
 
 @dataclass(frozen=True)
@@ -237,8 +237,12 @@ class _Search:
         return int(np.maximum(counts - self.n, 0).sum())
 
     def _filled(self) -> Array:
-        """Fill group by group, each time with the column that fits best beside those there."""
+        """Fill group by group, each time with the column that fits best beside those there.
+
+        Of many columns only the fullest that are left are tried.
+        """
         z = self.columns
+        tried = max(4 * self.m, int(_WORK / max(1, self.mask.size)))
         sizes = z.sum(axis=1, dtype=np.int64)
         left = list(np.argsort(-sizes, kind="stable"))
         order: list[int] = []
@@ -246,10 +250,10 @@ class _Search:
             group = [left.pop(0)]
             held = z[group[0]].copy()
             while left and len(group) < self.m:
-                rest = z[left]
+                rest = z[left[:tried]]
                 too_many = np.maximum(held + rest - self.n, 0).sum(axis=1, dtype=np.int64)
                 shared = rest @ held.astype(np.int64)  # nonzeros in rows that hold some already
-                best = int(np.lexsort((-sizes[left], shared, too_many))[0])
+                best = int(np.lexsort((-sizes[left[:tried]], shared, too_many))[0])
                 group.append(left.pop(best))
                 held += z[group[-1]]
             order += group
@@ -260,7 +264,7 @@ class _Search:
         z, m, n = self.columns, self.m, self.n
         order = order.copy()
         size = max(1, self.mask.size)
-        for _ in range(int(min(2000, _SWAP_WORK / size))):
+        for _ in range(int(min(2000, _WORK / size))):
             counts = _group_counts(self.mask[:, order], m)
             over = np.maximum(counts - n, 0)
             of_group = over.sum(axis=0)

@@ -171,6 +171,11 @@ def _with_answer(
         fewer[2] = _cut_addend(np.asarray(fewer[2]), length, chosen)
     if len(got.shape) >= _BROADCASTING.get(node.op.base.name, np.inf):
         fewer[1:] = [_cut_alongside(x, np.shape(got), chosen) for x in fewer[1:]]
+    base, *rest = node.op.split(fewer)
+    for part, more in zip(node.op.epilogue, rest, strict=True):
+        along = [_cut_summand(x, np.shape(got), cut.result_axis, chosen) for x in more]
+        base = (*base, *(along if part.name == "add" else more))
+    fewer = list(base)
     some = got.take(chosen, axis=cut.result_axis)
     return _judged(node, fewer, some, profile, (cut.result_axis, tuple(map(int, chosen))))
 
@@ -191,6 +196,14 @@ def _cut_alongside(x: Operand, shape: tuple[int, ...], chosen: Array) -> Operand
     """Return the chosen items of an operand that is aligned with the whole result."""
     if isinstance(x, np.ndarray) and x.ndim == len(shape) and x.shape[0] == shape[0]:
         return x.take(chosen, axis=0)
+    return x
+
+
+def _cut_summand(x: Operand, shape: tuple[int, ...], axis: int, chosen: Array) -> Operand:
+    """Return what of a summand, which broadcasts with the result, meets the chosen items."""
+    own = axis - (len(shape) - len(x.shape))
+    if isinstance(x, np.ndarray) and own >= 0 and x.shape[own] == shape[axis]:
+        return x.take(chosen, axis=own)
     return x
 
 

@@ -26,10 +26,13 @@ def _wishing(graph: Graph, node: Node, target: Target) -> Node:
     at = node.op.base.weight
     if at is None or at >= len(node.inputs) or node.inputs[at] not in graph.constants:
         return node
-    best = candidates(graph, node, target)[0].layout
-    if best == graph.types[node.inputs[at]].layout:
-        return node
-    return replace(node, wants={at: best})
+    priced, now = candidates(graph, node, target), graph.types[node.inputs[at]].layout
+    kept = [c for c in priced if c.layout == now and c.seconds <= _WORTH * priced[0].seconds]
+    return node if kept else replace(node, wants={at: priced[0].layout})
+
+
+_WORTH = 1.02
+"""A conversion is not worth what is predicted to save less than this: no prediction is so good."""
 
 
 SELECT_FORMAT = Pass(

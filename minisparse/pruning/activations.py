@@ -8,28 +8,33 @@ import numpy as np
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import UsageError
 from minisparse.formats import Matrix
-from minisparse.graph import Graph, Node
+from minisparse.graph import Graph, Node, check_feeds
 from minisparse.kernels import bind, find_level, pack
 from minisparse.pruning.layers import Layer
 
 Value = Array | Matrix
 
 
-def run_nodes(graph: Graph, feeds: Mapping[str, Any]) -> Iterator[tuple[Node, dict[str, Value]]]:
+def run_nodes(graph: Graph, feeds: Any) -> Iterator[tuple[Node, dict[str, Value]]]:
     """Run a graph as it is, node by node; yield each node with all values known by then.
+
+    Parameters
+    ----------
+    graph : Graph
+        The model.
+    feeds : mapping or ndarray
+        From input names to arrays, or the array for the only input.
 
     Raises
     ------
-    UsageError
-        If an input is missing, or one is given that the graph does not have.
+    UsageError, ShapeError, DTypeError
+        If the inputs do not fit the graph's, or there is nothing in them.
     """
-    if set(feeds) != set(graph.inputs):
-        raise UsageError(
-            f"calibration inputs are {', '.join(feeds) or 'none'}; graph '{graph.name}' takes "
-            f"{', '.join(graph.inputs)}"
-        )
-    values: dict[str, Value] = {**graph.constants}
-    values |= {name: np.asarray(x, graph.inputs[name].dtype) for name, x in feeds.items()}
+    named = isinstance(feeds, Mapping) or len(graph.inputs) != 1
+    given = check_feeds(graph, feeds if named else {next(iter(graph.inputs)): feeds})
+    if any(x.size == 0 for x in given.values()):
+        raise UsageError(f"graph '{graph.name}': calibration inputs are empty")
+    values: dict[str, Value] = {**graph.constants, **given}
     last = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs}
     kept = {*graph.constants, *graph.outputs.values()}
     with np.errstate(all="ignore"):
@@ -58,7 +63,7 @@ def _format(value: Value) -> str:
     return value.format if isinstance(value, Matrix) else "dense"
 
 
-def run_outputs(graph: Graph, feeds: Mapping[str, Any]) -> dict[str, Array]:
+def run_outputs(graph: Graph, feeds: Any) -> dict[str, Array]:
     """Return the graph's outputs by name."""
     values: dict[str, Value] = {}
     for _, now in run_nodes(graph, feeds):
@@ -67,10 +72,11 @@ def run_outputs(graph: Graph, feeds: Mapping[str, Any]) -> dict[str, Array]:
     return {name: x.to_dense() if isinstance(x, Matrix) else x for name, x in found.items()}
 
 
-def input_norms(
-    graph: Graph, layers: tuple[Layer, ...], feeds: Mapping[str, Any]
-) -> dict[str, Array]:
-    """Return for each layer the 2-norm of each of its inputs over all items and places.
+def input_norms(graph: Graph, layers: tuple[Layer, ...], feeds: Any) -> dict[str, Array]:
+    """Return for each layer the root mean square of each of its inputs over items and places.
+
+    Within a layer that orders weights as norms do; between layers it does not count how often a
+    layer is applied.
 
     Parameters
     ----------
@@ -97,7 +103,7 @@ def input_norms(
         x = other.to_dense() if isinstance(other, Matrix) else other
         inputs = _input_axis(layer, x)
         moved = np.moveaxis(x, inputs, 0).reshape(x.shape[inputs], -1).astype(np.float64)
-        norms = np.sqrt(np.einsum("ij,ij->i", moved, moved))
+        norms = np.sqrt(np.einsum("ij,ij->i", moved, moved) / max(1, moved.shape[1]))
         found[layer.weight] = _per_row(layer, norms)
     return found
 

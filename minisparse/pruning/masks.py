@@ -88,6 +88,8 @@ def nm_mask(scores: Any, n: int, m: int) -> Array:
         raise UsageError(f"n:m of {n}:{m}: n must lie between 0 and m, and m must be at least 1")
     if given.ndim < 1:
         raise ShapeError("n:m needs scores with at least one axis")
+    m = min(m, max(given.shape[-1], 1))  # a longer group would be cut at the end of the row
+    n = min(n, m)
     rest = -given.shape[-1] % m
     padded = np.pad(given, [(0, 0)] * (given.ndim - 1) + [(0, rest)], constant_values=-np.inf)
     groups = padded.reshape(-1, m)
@@ -141,7 +143,9 @@ def block_means(scores: Any, block: tuple[int, int]) -> Array:
     """Return the mean score of each block, ``[ceil(M / r), ceil(K / c)]``."""
     given = _scores(scores)
     (r, c) = block
-    if given.ndim != 2 or min(block) < 1:
+    if min(block) < 1:
+        raise UsageError(f"blocks of {r}x{c}: both sides must be at least 1")
+    if given.ndim != 2:
         raise ShapeError(f"blocks of {r}x{c} need scores [M, K], not {given.shape}")
     rows, columns = np.arange(0, given.shape[0], r), np.arange(0, given.shape[1], c)
     if not given.size:

@@ -28,7 +28,7 @@ def prune(
     n: int = 2,
     m: int = 4,
     masks: Mapping[str, Any] | None = None,
-    calibration: Mapping[str, Any] | None = None,
+    calibration: Any = None,
 ) -> Graph:
     """Return the graph with some weights set to zero.
 
@@ -64,8 +64,9 @@ def prune(
     masks : mapping, optional
         For ``"masks"``: from weight names to bool arrays of the weight's shape, True where a
         weight stays.
-    calibration : mapping, optional
-        Inputs of the model. Scores are then ``abs(w) * norm(x)``, x the input that a weight meets.
+    calibration : mapping or ndarray, optional
+        Inputs of the model by name, or the only one. Scores are then ``abs(w) * norm(x)``, x the
+        input that a weight meets (of a convolution, its channel).
         Source: Sun et al., A simple and effective pruning approach for large language models
         (Wanda), arXiv:2306.11695.
 
@@ -113,20 +114,22 @@ def find_masks(
     n: int = 2,
     m: int = 4,
     masks: Mapping[str, Any] | None = None,
-    calibration: Mapping[str, Any] | None = None,
+    calibration: Any = None,
 ) -> dict[str, Array]:
     """Return the masks by which :func:`prune` would prune: from weight names to bool arrays.
 
     Parameters and errors are those of :func:`prune`. True stands where a weight stays, so that a
     training loop can multiply by it after each of its steps.
     """
+    if not isinstance(graph, Graph):
+        raise UsageError(f"prune takes a Graph, such as ms.load returns, not {graph!r:.60}")
     if method not in METHODS and method != "masks":
         known = ", ".join((*METHODS, "masks"))
         raise UsageError(f"prune: there is no method '{method}'; methods: {known}")
     if scope not in (None, *SCOPES):
         raise UsageError(f"prune: there is no scope '{scope}'; scopes: {', '.join(SCOPES)}")
-    if not 0 <= sparsity <= 1:
-        raise UsageError(f"prune: sparsity is {sparsity}; it must lie between 0 and 1")
+    _check_numbers(sparsity, block)
+    only, skip = ((given,) if isinstance(given, str) else given for given in (only, skip))
     layers = _chosen(graph, only, skip)
     if method == "masks":
         return _given(layers, masks)
@@ -136,6 +139,14 @@ def find_masks(
     kept = METHODS[method](job)
     of_weight = {layer.weight: layer for layer in layers}
     return {name: of_weight[name].from_matrix(mask) for name, mask in kept.items()}
+
+
+def _check_numbers(sparsity: Any, block: Any) -> None:
+    """Raise UsageError if a share is no share, or a block has not two sides."""
+    if not isinstance(sparsity, int | float | np.floating) or not 0 <= sparsity <= 1:
+        raise UsageError(f"prune: sparsity is {sparsity!r}; it must lie between 0 and 1")
+    if not isinstance(block, tuple | list) or len(block) != 2:
+        raise UsageError(f"prune: block is {block!r}; it must be height and width, such as (8, 8)")
 
 
 def _chosen(graph: Graph, only: Collection[str], skip: Collection[str]) -> tuple[Layer, ...]:
@@ -163,9 +174,7 @@ def _is_meant(layer: Layer, pattern: str) -> bool:
     return fnmatchcase(layer.name, pattern) or fnmatchcase(layer.weight, pattern)
 
 
-def _scores(
-    graph: Graph, layers: tuple[Layer, ...], calibration: Mapping[str, Any] | None
-) -> dict[str, Array]:
+def _scores(graph: Graph, layers: tuple[Layer, ...], calibration: Any) -> dict[str, Array]:
     """Return a score for each weight, as matrices with an output a row."""
     scores = {}
     norms = {} if calibration is None else input_norms(graph, layers, calibration)

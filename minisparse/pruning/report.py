@@ -96,17 +96,16 @@ class PruningReport:
 _HEADERS = ("layer", "weights", "zero", "energy", "effect", "pattern")
 
 
-def pruning_report(
-    before: Graph, after: Graph, calibration: Mapping[str, Any] | None = None
-) -> PruningReport:
+def pruning_report(before: Graph, after: Graph, calibration: Any = None) -> PruningReport:
     """Compare a graph with what pruning made of it.
 
     Parameters
     ----------
     before, after : Graph
         The same nodes; only constants differ.
-    calibration : mapping, optional
-        Inputs on which to measure what became of the layers' results and of the outputs.
+    calibration : mapping or ndarray, optional
+        Inputs by name, or the only one, on which to measure what became of the layers' results and
+        of the outputs.
 
     Raises
     ------
@@ -144,7 +143,7 @@ def _energy(weight: Array) -> float:
 
 
 def _layer_effects(
-    before: Graph, after: Graph, layers: tuple[Layer, ...], calibration: Mapping[str, Any]
+    before: Graph, after: Graph, layers: tuple[Layer, ...], calibration: Any
 ) -> dict[str, float]:
     names = {layer.name for layer in layers}
     changed = {n: c for n, c in after.constants.items() if c is not before.constants.get(n)}

@@ -21,7 +21,7 @@ from minisparse.cost import Target
 from minisparse.dispatch import make_plan
 from minisparse.formats import Matrix
 from minisparse.graph import Constant, Graph
-from minisparse.runtime.feeds import check_feeds
+from minisparse.graph.feeds import check_feeds
 from minisparse.runtime.interpreter import run
 
 FACTOR = 64.0

@@ -7,7 +7,7 @@ from minisparse.core.dtypes import Array
 from minisparse.core.errors import UsageError
 from minisparse.dispatch import Explanation, Plan
 from minisparse.dispatch.explanation import explain
-from minisparse.runtime.feeds import check_feeds
+from minisparse.graph.feeds import check_feeds
 from minisparse.runtime.interpreter import run
 from minisparse.runtime.trace import Trace, trace
 from minisparse.show import card, table, table_text

@@ -16,8 +16,8 @@ from minisparse.core.errors import MinisparseError
 from minisparse.dispatch import Plan
 from minisparse.dispatch.program import run_program
 from minisparse.graph import Constant
+from minisparse.graph.feeds import check_feeds
 from minisparse.runtime.events import DidRun, Event, WillRun
-from minisparse.runtime.feeds import check_feeds
 
 
 def run(plan: Plan, feeds: Mapping[str, Any]) -> dict[str, Array]:

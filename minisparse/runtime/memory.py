@@ -9,7 +9,7 @@ from minisparse.core.symbolic import names_in
 from minisparse.core.tensor_type import TensorType
 from minisparse.dispatch import Plan
 from minisparse.graph import Graph
-from minisparse.runtime.feeds import check_feeds
+from minisparse.graph.feeds import check_feeds
 from minisparse.runtime.interpreter import run
 from minisparse.show import human_bytes
 

@@ -8,8 +8,8 @@ from typing import Any
 from minisparse.core.dtypes import Array
 from minisparse.dispatch import Plan, Step
 from minisparse.graph import Constant
+from minisparse.graph.feeds import check_feeds
 from minisparse.runtime.events import DidRun
-from minisparse.runtime.feeds import check_feeds
 from minisparse.runtime.interpreter import events
 from minisparse.show import card, human_bytes, human_seconds, table, table_text, timeline_html
 

@@ -222,7 +222,7 @@ def bad_files(folder: Path) -> dict[str, list[str]]:
         "attribute transB is 'yes'": ["run", str(folder / "yes.npz")],
         "node 'layer0' on x, w0, b0: gemm (C2)": ["run", str(folder / "short.npz")],
         "no target 'moon'": ["run", "--target", "moon"],
-        ".onnx": ["run", str(folder / "m.onnx")],
+        "onnx": ["run", str(folder / "m.onnx")],
         "weight 'w1' holds 384 NaN": ["run", str(folder / "nan.npz")],
         "a cycle": ["run", str(folder / "cycle.npz")],
         "reads 'ghost', which nothing defines": ["run", str(folder / "dangling.npz")],

@@ -54,6 +54,25 @@ def test_values_that_are_not_finite_are_errors_unless_both_have_them() -> None:
     assert ms.evaluate(plan(), x, rounds=1, reference={"y": X}).errors["y"] == np.inf
 
 
+def test_nan_names_nothing_and_infinity_is_an_infinite_error() -> None:
+    x = X.copy()
+    x[:2] = np.nan
+    assert ms.evaluate(plan(), x, [0, 1, 2, 3, 3, 3, 0], rounds=1).accuracy == 5 / 7
+    x[:2] = np.inf
+    assert ms.evaluate(plan(), x, rounds=1, reference={"y": X}).errors["y"] == np.inf
+
+
+def test_an_output_for_all_items_together_needs_them_all() -> None:
+    b = ms.GraphBuilder("mean")
+    y = b.op("reduce_mean", b.input("x", ("batch", 4)), keepdims=0)
+    mean = ms.compile(b.build({"y": y}))
+    assert ms.evaluate(mean, X, rounds=1).errors == {"y": 0.0}
+    with pytest.raises(ShapeError, match="no axis of items"):
+        ms.evaluate(mean, X, rounds=1, batch=3)
+    with pytest.raises(UsageError, match="evaluate takes a plan"):
+        ms.evaluate(identity(), X)  # type: ignore[arg-type]
+
+
 def test_memory_is_foretold_as_by_hand() -> None:
     b = ms.GraphBuilder("residual")
     x = b.input("x", ("n",))

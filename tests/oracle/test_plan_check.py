@@ -199,3 +199,23 @@ def test_end_to_end() -> None:
     exact = run_exact(graph, {given: x})
     assert distances({name: y[name] * np.float32(1.5)}, exact)[name] == pytest.approx(0.5, 1e-3)
     assert distances({name: y[name] + np.float32(np.inf)}, exact)[name] == np.inf
+
+
+@pytest.mark.parametrize("shape", [(24, 4, 5, 5), (1, 4, 1, 1), (5, 5), (24, 1, 1, 1)])
+def test_of_a_residual_as_many_items_are_judged(shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    b = ms.GraphBuilder("residual")
+    x = b.input("x", ("batch", 4, 5, 5))
+    w = b.constant("w", rng.standard_normal((4, 4, 3, 3)).astype("float32"))
+    h = b.op("conv", x, w, pads=(1, 1, 1, 1))
+    side = x if shape[0] == 24 and shape[1] == 4 else b.constant(
+        "side", rng.standard_normal(shape).astype("float32")
+    ) if shape[0] != 24 else b.input("side", ("batch", 1, 1, 1))  # fmt: skip
+    plan = ms.compile(b.build({"y": b.op("relu", b.op("add", h, side))}))
+    feeds = {"x": rng.standard_normal((24, 4, 5, 5)).astype("float32")}
+    if "side" in plan.graph.inputs:
+        feeds["side"] = rng.standard_normal(shape).astype("float32")
+    for columns in (4, 24):
+        (found,) = plan.verify(feeds, columns=columns)
+        assert found.op == "conv_add_relu"
+        assert found.verdict == "PASS"

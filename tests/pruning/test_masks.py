@@ -91,7 +91,7 @@ def test_rows_go_as_wholes_in_any_number_of_axes() -> None:
         (lambda: nm_mask([1.0], 5, 4), "between 0 and m"),
         (lambda: nm_mask(1.0, 1, 2), "at least one axis"),
         (lambda: block_mask([1.0], 0.5, (1, 1)), r"need scores \[M, K\]"),
-        (lambda: block_mask([[1.0]], 0.5, (0, 1)), r"need scores \[M, K\]"),
+        (lambda: block_mask([[1.0]], 0.5, (0, 1)), "both sides must be at least 1"),
         (lambda: row_mask(1.0, 0.5), "at least one axis"),
         (lambda: GradualSchedule(1.5, 0, 10), "between 0 and 1"),
         (lambda: GradualSchedule(0.5, 10, 0), "end must not come before"),

@@ -7,10 +7,10 @@ import pytest
 
 import minisparse as ms
 from minisparse.core.dtypes import Array
-from minisparse.core.errors import UsageError
+from minisparse.core.errors import DTypeError, ShapeError, UsageError
 from minisparse.graph import Graph
 from minisparse.pruning import METHODS, find_layers, find_masks
-from minisparse.pruning.activations import run_outputs
+from minisparse.pruning.activations import input_norms, run_outputs
 
 RNG = np.random.default_rng
 
@@ -375,13 +375,44 @@ def test_a_pruned_graph_compiles_to_fewer_bytes() -> None:
         ({"method": "masks"}, "needs masks"),
         ({"method": "masks", "masks": {"b1": np.ones(8)}}, "no weight is named 'b1'"),
         ({"method": "masks", "masks": {"w4": np.ones(8)}}, r"mask of 'w4' is \(8,\)"),
-        ({"calibration": {"z": np.ones(3)}}, "calibration inputs are z; graph 'network' takes x"),
+        ({"calibration": {"z": np.ones(3)}}, "graph 'network' takes x: .* missing: x; given: z"),
+        ({"calibration": np.ones((0, 4, 6, 6), "float32")}, "calibration inputs are empty"),
+        ({"sparsity": "0.5"}, "sparsity is '0.5'"),
+        ({"block": 8}, "block is 8"),
+        ({"only": "fc3"}, "named 'fc3'"),
         ({"method": "channel", "only": ("fc2",)}, "those of outputs stay"),
     ],
 )
 def test_mistakes_are_said(arguments: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         ms.prune(network(), **arguments)
+
+
+def test_calibration_inputs_are_checked_as_others_are() -> None:
+    x = normal(RNG(0), 2, 4, 6, 6)
+    by_name = find_masks(network(), calibration={"x": x})["w1"]
+    np.testing.assert_array_equal(find_masks(network(), calibration=x)["w1"], by_name)
+    with pytest.raises(DTypeError, match="astype"):
+        ms.prune(network(), calibration={"x": x.astype("float64")})
+    with pytest.raises(ShapeError, match="axis 1 is 3, not 4"):
+        ms.pruning_report(network(), network(), {"x": x[:, :3]})
+
+
+def test_how_often_a_layer_is_applied_makes_no_weight_larger() -> None:
+    x = normal(RNG(1), 2, 3, 6, 6)
+    found = []
+    for times in (1, 3):
+        b = ms.GraphBuilder("conv")
+        h = b.input("x", ("batch", 3, 6 * times, 6 * times))
+        graph = b.build([b.op("conv", h, b.constant("w", normal(RNG(2), 4, 3, 2, 2)))])
+        tiled = np.tile(x, (times, 1, times, times))
+        found.append(input_norms(graph, find_layers(graph), {"x": tiled})["w"])
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-6)
+
+
+def test_what_is_no_graph_is_said() -> None:
+    with pytest.raises(UsageError, match=r"prune takes a Graph"):
+        ms.prune("model.onnx")  # type: ignore[arg-type]
 
 
 def test_reports_compare_like_with_like() -> None:

@@ -9,7 +9,7 @@ from minisparse.core.dtypes import Array
 from minisparse.core.errors import DTypeError, ShapeError, UsageError
 from minisparse.core.symbolic import names_in, replace_names
 from minisparse.core.tensor_type import TensorType
-from minisparse.graph import Graph
+from minisparse.graph.graph import Graph
 
 
 def check_feeds(graph: Graph, feeds: Mapping[str, Any]) -> dict[str, Array]:

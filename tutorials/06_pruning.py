@@ -171,8 +171,10 @@ for name, how in ways.items():
     print(f"{name:14} accuracy {accuracy(ms.prune(dense, **how)):.3f}")
 
 # %% [markdown]
-# The coarser the pattern, the more it hurts: large weights lie anywhere, and a square takes them
-# with the small ones. That is without any training afterwards, which is not how it is done.
+# The larger the squares, the more it hurts: large weights lie anywhere, and a square takes them
+# with the small ones. Channels are coarser still, but their few lost outputs are those that matter
+# least to the layer behind. All that is without any training afterwards, which is not how it is
+# done.
 #
 # ## Pruning while training
 #
@@ -213,6 +215,9 @@ axes.set(xlabel="share of weights that are zero", ylabel="accuracy", ylim=(0, 1.
 axes.grid(alpha=0.3)
 axes.legend()
 plt.show()
+for share, trained in zip(some, slowly, strict=True):
+    before = at_once[list(shares).index(share)]
+    print(f"{share:.0%} zeros: at once {before:.3f}, while training {trained:.3f}")
 
 # %% [markdown]
 # The same for blocks. The last layer stays as it is: it is small, and its ten outputs are all
@@ -238,9 +243,9 @@ print(Question(answer, hint, number=2).check(my_answer))
 # %% [markdown]
 # ## What the zeros are worth
 #
-# `ms.evaluate` runs a compiled plan: accuracy, time, memory. With `passes=True` it compiles the
-# model up to each pass, so that one sees which of them earned what. For a layer of 128 x 128 the
-# whole product takes a few microseconds, and there is little to be had; `tutorials/01` says why.
+# `ms.evaluate` runs a compiled plan: accuracy, time, memory. A layer of 128 x 128 is multiplied
+# within microseconds, so that nothing is to be had here: the compiler looks at the blocks, and
+# leaves the weights dense. `tutorials/01` says from which size on they pay.
 
 # %%
 for name, graph in (("dense", dense), ("blocks 8x8", squares)):
@@ -300,14 +305,15 @@ print(structure["w2"])
 # Few numbers, and they cost: each of them makes a whole block of 64 that has to be stored and
 # multiplied. They are tiny, so let them go.
 #
-# **Question 3.** How many blocks of 8 x 8 become empty when the strays are set to zero?
+# **Question 3.** Each block takes 64 numbers of 4 bytes and an index of 4. How many bytes do the
+# strays cost?
 
 # %%
 my_answer = None
 
 near = next(b for b in structure["w2"].blocks if b.size == 8)
-hint = "each of them lies in a block of its own"
-print(Question(near.cleared, hint, number=3).check(my_answer))
+hint = "each of them makes a block of its own necessary: how many are there, times 260"
+print(Question(near.cleared * (64 * 4 + 4), hint, number=3).check(my_answer))
 
 # %%
 mended = ms.prune(theirs, "masks", masks={"w2": np.abs(touched) > 1e-3})

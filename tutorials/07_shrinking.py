@@ -365,5 +365,5 @@ print(plan.reports[0])
 #   filter is alive. Does it go?
 # - In `residual`, concatenate the two ways (`"concat"` with `axis=1`) instead of adding them, and
 #   give the layer after them 16 channels to read. Which channels can go now?
-# - In `attention`, silence half a head: eight rows of sixteen. What does the report say, and what
-#   would have to be known for the half to go?
+# - In `attention`, silence half a head: eight rows of sixteen. They stay, and the report, which
+#   speaks of channels of a layer's result, does not count them. What ties them to the other eight?

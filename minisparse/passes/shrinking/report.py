@@ -171,12 +171,14 @@ def _layer(*both: tuple[Graph, Node]) -> Layer:
 
 
 def _sizes(graph: Graph, node: Node) -> tuple[int, int, int, int]:
-    """Return channels in and out, parameters and multiply-adds of a layer."""
+    """Return channels in and out, parameters and multiply-adds of a layer.
+
+    Sizes that are not known count as 1: of a batch, the multiply-adds are those of one item.
+    """
     reads = next((n for n in node.inputs[:2] if n not in graph.constants), node.inputs[0])
     mine = [graph.constants[name] for name in node.inputs if name in graph.constants]
-    one = dict.fromkeys(graph.symbols, 1)
-    types = [type.bind(one) for type in graph.operand_types(node)]
-    flops = 0 if any(type.symbols for type in types) else node.op.flops(types, node.attrs)
+    types = [type.bind(dict.fromkeys(type.symbols, 1)) for type in graph.operand_types(node)]
+    flops = node.op.flops(types, node.attrs)
     ends = (_channels(graph, node, reads), _channels(graph, node, node.output))
     return (*ends, sum(map(_numbers, mine)), flops // 2)
 

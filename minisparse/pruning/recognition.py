@@ -99,7 +99,9 @@ class WeightStructure:
     def __str__(self) -> str:
         """Return a line, and one for each finding."""
         m, k = self.shape
-        head = f"{self.layer}: {self.weight}, {m}x{k}, {self.density:.3g} nonzero, {self.kind}"
+        head = (
+            f"{self.layer}: {self.weight}, {m}x{k}, {100 * self.density:.3g} % nonzero, {self.kind}"
+        )
         return "\n".join([head, *(wrap(text, 80, indent=2) for text in self.findings())])
 
 
@@ -127,7 +129,7 @@ class Structure:
             (
                 w.layer,
                 f"{w.shape[0]}x{w.shape[1]}",
-                f"{w.density:.3g}",
+                f"{100 * w.density:.3g} %",
                 w.kind,
                 *_empty_shares(w.blocks),
             )
@@ -161,7 +163,7 @@ def recognize(graph: Graph, permute: bool = True) -> Structure:
     >>> w[3] = 0
     >>> h = b.op("gemm", b.input("x", (1, 32), "float64"), b.constant("w", w), name="fc")
     >>> print(recognize(b.build([h])))
-    fc: w, 32x32, 0.242 nonzero, 8x8 blocks, 75 % empty
+    fc: w, 32x32, 24.2 % nonzero, 8x8 blocks, 75 % empty
       1 of 32 inputs are dead
     """
     layers = find_layers(graph)

@@ -130,3 +130,11 @@ def test_the_report_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert main(["--op", "Relu", "--json", str(path)]) == 0
     assert "1 of 1 node tests passed" in capsys.readouterr().out
     assert json.loads(path.read_text(encoding="utf-8"))["tests"][0]["kind"] == "native"
+
+
+def test_mistakes_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--op", "relu"]) == 2
+    assert main(["--op", "Relu", "--json", str(tmp_path / "none" / "o.json")]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert "no test of relu" in first
+    assert "no such folder" in second

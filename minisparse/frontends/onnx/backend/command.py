@@ -21,7 +21,7 @@ _WIDTH = 100
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run onnx's node tests and print what became of them; return 0."""
+    """Run onnx's node tests and print what became of them; return 0, or 2 for a mistake."""
     parser = argparse.ArgumentParser(
         prog="python -m minisparse.frontends.onnx.backend",
         description="Run onnx's own node tests against minisparse.",
@@ -29,8 +29,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--op", action="append", default=[], help="only tests of this ONNX op")
     parser.add_argument("--json", metavar="FILE", help="also write every outcome there")
     options = parser.parse_args(argv)
-    start = time.perf_counter()
-    outcomes = run_tests(load_tests(options.op))
+    start, tests = time.perf_counter(), load_tests(options.op)
+    if not tests:
+        sys.stderr.write(f"onnx has no test of {', '.join(options.op)}: names are as in Relu\n")
+        return 2
+    if options.json and not Path(options.json).absolute().parent.is_dir():
+        sys.stderr.write(f"--json {options.json}: there is no such folder\n")
+        return 2
+    outcomes = run_tests(tests)
     sys.stdout.write(report(outcomes, time.perf_counter() - start) + "\n")
     if options.json:
         Path(options.json).write_text(to_json(outcomes) + "\n", encoding="utf-8")

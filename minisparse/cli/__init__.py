@@ -20,6 +20,7 @@ from minisparse.cli.evaluate import add_evaluate
 from minisparse.cli.numbers import positive
 from minisparse.cli.prune import add_prune
 from minisparse.cli.recognize import add_recognize
+from minisparse.cli.shrink import add_shrink
 from minisparse.cli.vectors import add_replay, add_vectors
 from minisparse.core.errors import MinisparseError
 
@@ -97,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_common(evaluate)
     add_evaluate(evaluate)
     add_prune(commands.add_parser("prune", help="set weights to zero, and say what it cost"))
+    add_shrink(commands.add_parser("shrink", help="take dead channels and heads out of a model"))
     add_recognize(commands.add_parser("recognize", help="tell where the zeros of each weight lie"))
     add_campaign(commands.add_parser("campaign", help="check a function on many cores, resumably"))
     add_vectors(commands.add_parser("vectors", help="write test vectors for other languages"))

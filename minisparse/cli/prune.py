@@ -2,8 +2,8 @@
 
 import argparse
 import sys
-from pathlib import Path
 
+from minisparse.cli.output import check_output, write_graph
 from minisparse.core.errors import UsageError
 
 
@@ -12,7 +12,9 @@ def add_prune(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "model", metavar="MODEL", help="a .onnx or .npz file, or a shipped model's name"
     )
-    command.add_argument("-o", "--output", required=True, metavar="FILE", help="where to: .npz")
+    command.add_argument(
+        "-o", "--output", required=True, metavar="FILE", help="where to: .npz or .onnx"
+    )
     command.add_argument(
         "--method", default="magnitude",
         help="magnitude (default), block, nm, channel, filter, input_channel, head",
@@ -46,8 +48,7 @@ def prune_model(options: argparse.Namespace) -> int:
     from minisparse.cli.models import find_inputs, find_model
     from minisparse.pruning import prune, pruning_report
 
-    if Path(options.output).suffix != ".npz":
-        raise UsageError(f"{options.output}: a pruned model is written to a file ending in .npz")
+    check_output(options.output)
     graph = find_model(options.model)
     feeds = None
     if options.calibration is not None:
@@ -59,7 +60,7 @@ def prune_model(options: argparse.Namespace) -> int:
         n=n, m=m, calibration=feeds,
     )  # fmt: skip
     report = pruning_report(graph, pruned, feeds)
-    pruned.save(options.output)
+    write_graph(pruned, options.output)
     sys.stdout.write(f"{report}\nwritten to {options.output}\n")
     return 0
 

@@ -73,6 +73,31 @@ def test_the_structure_of_a_model_is_told(model: Path, capsys: pytest.CaptureFix
     assert "8 of 16 outputs are dead" in capsys.readouterr().out
 
 
-def test_only_npz_is_written(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["prune", str(model), "-o", "out.onnx"]) == 2
-    assert "ending in .npz" in capsys.readouterr().err
+def test_a_pruned_model_is_shrunk(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pruned, small = (str(model.with_name(name)) for name in ("pruned.npz", "small.npz"))
+    assert main(["prune", str(model), "-o", pruned, "--method", "channel"]) == 0
+    inputs = model.with_name("x.npy")
+    np.save(inputs, np.random.default_rng(1).standard_normal((4, 16)).astype(np.float32))
+    assert main(["shrink", pruned, "-o", small, "--input", str(inputs)]) == 0
+    printed = capsys.readouterr().out
+    assert "16 -> 8" in printed
+    assert np.asarray(ms.load(small).constants["w1"]).shape == (8, 16)
+
+
+def test_models_are_written_as_onnx_too(model: Path) -> None:
+    pytest.importorskip("onnx", reason='needs pip install "minisparse[onnx]"')
+    out = model.with_name("pruned.onnx")
+    assert main(["prune", str(model), "-o", str(out), "--method", "nm"]) == 0
+    weights = ms.load(out).constants.values()
+    assert any(np.count_nonzero(w) == 128 for w in weights if isinstance(w, np.ndarray))
+
+
+@pytest.mark.parametrize(
+    ("out", "words"), [("out.txt", "ending in .npz or .onnx"), ("none/out.npz", "no such folder")]
+)
+@pytest.mark.parametrize("verb", ["prune", "shrink"])
+def test_where_nothing_can_be_written_is_said_first(
+    verb: str, out: str, words: str, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([verb, str(model), "-o", str(model.parent / out)]) == 2
+    assert words in capsys.readouterr().err

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minisparse.core.dtypes import Array
+from minisparse.core.errors import MinisparseError
 from minisparse.formats import Matrix
 from minisparse.graph import Constant, Graph, Node
 from minisparse.passes.shrinking.channels import Facts
@@ -173,12 +174,16 @@ def _layer(*both: tuple[Graph, Node]) -> Layer:
 def _sizes(graph: Graph, node: Node) -> tuple[int, int, int, int]:
     """Return channels in and out, parameters and multiply-adds of a layer.
 
-    Sizes that are not known count as 1: of a batch, the multiply-adds are those of one item.
+    Sizes that are not known count as 1: of a batch, the multiply-adds are those of one item. Where
+    an op cannot have such sizes, nothing is counted.
     """
     reads = next((n for n in node.inputs[:2] if n not in graph.constants), node.inputs[0])
     mine = [graph.constants[name] for name in node.inputs if name in graph.constants]
     types = [type.bind(dict.fromkeys(type.symbols, 1)) for type in graph.operand_types(node)]
-    flops = node.op.flops(types, node.attrs)
+    try:
+        flops = node.op.flops(types, node.attrs)
+    except MinisparseError:
+        flops = 0
     ends = (_channels(graph, node, reads), _channels(graph, node, node.output))
     return (*ends, sum(map(_numbers, mine)), flops // 2)
 

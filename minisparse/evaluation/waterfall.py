@@ -117,7 +117,7 @@ def waterfall(
             Stage(
                 name,
                 timings[distinct[doing[name]]],
-                sum(constant.nbytes for constant in each.graph.constants.values()),
+                each.graph.weight_bytes,
                 predict_peak(each, sizes),
             )
             for name, each in plans.items()

@@ -5,7 +5,7 @@ A rewrite returns another graph; :func:`minisparse.graph.verify.verify` runs on 
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -53,34 +53,62 @@ class Graph:
     outputs: Mapping[str, str]
     patterns: Mapping[str, Pattern] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
+    inferred_before: "InitVar[Mapping[str, _Inferred] | None]" = None
 
-    def __post_init__(self) -> None:
-        """Verify the graph's form and infer every type."""
+    def __post_init__(self, inferred_before: "Mapping[str, _Inferred] | None") -> None:
+        """Verify the graph's form and infer every type, but where a graph before it did."""
         from minisparse.graph.verify import verify
 
+        self.__dict__["_inferred_before"] = inferred_before or {}
         verify(self)
+        del self.__dict__["_inferred_before"]  # it would keep alive what a rewrite dropped
 
-    @cached_property
+    @property
     def types(self) -> dict[str, TensorType]:
         """The type of every value, inferred in the order of the nodes."""
-        types = dict(self.inputs)
+        return self._inference[0]
+
+    @cached_property
+    def _inference(self) -> "tuple[dict[str, TensorType], dict[str, _Inferred]]":
+        """Types by value, and by node what they were inferred from.
+
+        A rewrite replaces a few nodes: what the graph before it found for the others still holds.
+        """
+        types, known = dict(self.inputs), self.__dict__["_inferred_before"]
         unknown = itertools.count(1)
         for name, constant in self.constants.items():
-            types[name] = constant.type if isinstance(constant, Matrix) else known_type(constant)
-        for node in self.nodes:
-            try:
-                results = node.op.infer([types[i] for i in node.inputs], node.attrs)
-            except MinisparseError as error:
-                where = f"node '{node.name}' on {', '.join(node.inputs)}"
-                raise type(error)(f"{where}: {error}") from error
-            if len(results) != len(node.outputs):
-                raise GraphError(
-                    f"node '{node.name}': {node.op.name} gives {len(results)} results, "
-                    f"but {len(node.outputs)} names are defined"
+            before = known.get(name)
+            if before is not None and before.holds_for(constant, ()):
+                types[name] = before.results[0]
+            else:
+                types[name] = (
+                    constant.type if isinstance(constant, Matrix) else known_type(constant)
                 )
-            numbered = [_numbered(result, unknown) for result in results]
+        inferred = {name: _Inferred(c, (), (types[name],)) for name, c in self.constants.items()}
+        for node in self.nodes:
+            operands = tuple(types[name] for name in node.inputs)
+            before = known.get(node.output)
+            if before is None or not before.holds_for(node, operands):
+                before = _Inferred(node, operands, self._infer(node, operands))
+            inferred[node.output] = before
+            numbered = [_numbered(result, unknown) for result in before.results]
             types.update(zip(node.outputs, numbered, strict=True))
-        return types
+        return types, inferred
+
+    @staticmethod
+    def _infer(node: Node, operands: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
+        """Return the types of a node's results; an error names the node."""
+        try:
+            results = node.op.infer(operands, node.attrs)
+        except MinisparseError as error:
+            where = f"node '{node.name}' on {', '.join(node.inputs)}"
+            raise type(error)(f"{where}: {error}") from error
+        if len(results) != len(node.outputs):
+            raise GraphError(
+                f"node '{node.name}': {node.op.name} gives {len(results)} results, "
+                f"but {len(node.outputs)} names are defined"
+            )
+        return results
 
     @cached_property
     def producers(self) -> dict[str, Node]:
@@ -89,7 +117,15 @@ class Graph:
 
     def readers(self, value: str) -> list[Node]:
         """Return the nodes that read a value, each once, in order."""
-        return [node for node in self.nodes if value in node.inputs]
+        return list(self._readers.get(value, ()))
+
+    @cached_property
+    def _readers(self) -> dict[str, list[Node]]:
+        found: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            for name in dict.fromkeys(node.inputs):
+                found.setdefault(name, []).append(node)
+        return found
 
     def node(self, name: str) -> Node:
         """Return the node of that name; GraphError names the known ones if there is none."""
@@ -102,6 +138,11 @@ class Graph:
     def operand_types(self, node: Node) -> tuple[TensorType, ...]:
         """Return the types of a node's operands, in order."""
         return tuple(self.types[name] for name in node.inputs)
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of all constants as stored."""
+        return sum(constant.nbytes for constant in self.constants.values())
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -130,6 +171,7 @@ class Graph:
             nodes=nodes,
             constants={n: c for n, c in have.items() if n in read},
             patterns={n: p for n, p in self.patterns.items() if n in read},
+            inferred_before=self._inference[1],
         )
 
     def drop_unused(self) -> "Graph":
@@ -167,6 +209,20 @@ class Graph:
         from minisparse.graph.printer import to_html
 
         return to_html(self)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Inferred:
+    """What was inferred: of a node or a constant, from which operands, to which results."""
+
+    of: Node | Constant
+    operands: tuple[TensorType, ...]
+    results: tuple[TensorType, ...]
+
+    def holds_for(self, of: Node | Constant, operands: tuple[TensorType, ...]) -> bool:
+        """Tell whether these are the very same objects, from which the same is inferred."""
+        same = len(operands) == len(self.operands) and of is self.of
+        return same and all(a is b for a, b in zip(operands, self.operands, strict=True))
 
 
 def _numbered(type: TensorType, numbers: Iterator[int]) -> TensorType:

@@ -181,9 +181,7 @@ def _constant_changes(report: PassReport) -> tuple[str, ...]:
         for name, pattern in report.after.patterns.items()
         if name not in report.before.patterns and name in report.after.constants
     ]
-    bytes_before, bytes_after = (
-        sum(c.nbytes for c in graph.constants.values()) for graph in (report.before, report.after)
-    )
+    bytes_before, bytes_after = report.before.weight_bytes, report.after.weight_bytes
     if bytes_before != bytes_after:
         found.append(f"weights {bytes_before / 1000:.1f} -> {bytes_after / 1000:.1f} kB")
     return tuple(found)

@@ -63,8 +63,9 @@ def measure_memory(plan: Plan, feeds: Mapping[str, Any]) -> Memory:
     finally:
         if not watched_before:
             tracemalloc.stop()
-    weights = sum(constant.nbytes for constant in plan.graph.constants.values())
-    return Memory(weights, predict_peak(plan, sizes_of(plan.graph, given)), peak - before)
+    return Memory(
+        plan.graph.weight_bytes, predict_peak(plan, sizes_of(plan.graph, given)), peak - before
+    )
 
 
 def sizes_of(graph: Graph, feeds: Mapping[str, Any]) -> dict[str, int]:

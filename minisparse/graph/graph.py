@@ -81,9 +81,7 @@ class Graph:
             if before is not None and before.holds_for(constant, ()):
                 types[name] = before.results[0]
             else:
-                types[name] = (
-                    constant.type if isinstance(constant, Matrix) else known_type(constant)
-                )
+                types[name] = constant_type(constant)
         inferred = {name: _Inferred(c, (), (types[name],)) for name, c in self.constants.items()}
         for node in self.nodes:
             operands = tuple(types[name] for name in node.inputs)
@@ -91,8 +89,8 @@ class Graph:
             if before is None or not before.holds_for(node, operands):
                 before = _Inferred(node, operands, self._infer(node, operands))
             inferred[node.output] = before
-            numbered = [_numbered(result, unknown) for result in before.results]
-            types.update(zip(node.outputs, numbered, strict=True))
+            found = [numbered(result, unknown) for result in before.results]
+            types.update(zip(node.outputs, found, strict=True))
         return types, inferred
 
     @staticmethod
@@ -160,15 +158,19 @@ class Graph:
         return replace(self, inputs={n: t.bind(sizes) for n, t in self.inputs.items()})
 
     def replace_nodes(
-        self, nodes: Iterable[Node], constants: Mapping[str, Constant] | None = None
+        self,
+        nodes: Iterable[Node],
+        constants: Mapping[str, Constant] | None = None,
+        outputs: Mapping[str, str] | None = None,
     ) -> "Graph":
         """Return the graph with other nodes, and without constants that nothing reads."""
-        nodes = tuple(nodes)
+        nodes, outputs = tuple(nodes), self.outputs if outputs is None else outputs
         have = self.constants if constants is None else constants
-        read = {name for node in nodes for name in node.inputs} | set(self.outputs.values())
+        read = {name for node in nodes for name in node.inputs} | set(outputs.values())
         return replace(
             self,
             nodes=nodes,
+            outputs=outputs,
             constants={n: c for n, c in have.items() if n in read},
             patterns={n: p for n, p in self.patterns.items() if n in read},
             inferred_before=self._inference[1],
@@ -225,7 +227,12 @@ class _Inferred:
         return same and all(a is b for a, b in zip(operands, self.operands, strict=True))
 
 
-def _numbered(type: TensorType, numbers: Iterator[int]) -> TensorType:
+def constant_type(constant: Constant) -> TensorType:
+    """Return a constant's type, with its elements where they are few."""
+    return constant.type if isinstance(constant, Matrix) else known_type(constant)
+
+
+def numbered(type: TensorType, numbers: Iterator[int]) -> TensorType:
     """Return a type in which each size that nothing tells has a number of its own."""
     if UNKNOWN not in type.shape:
         return type

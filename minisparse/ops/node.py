@@ -1,7 +1,7 @@
 """One operation in a graph: an op, the names it reads, the names it defines."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from minisparse.core.tensor_type import Layout
@@ -40,3 +40,7 @@ class Node:
     def output(self) -> str:
         """The first value defined."""
         return self.outputs[0]
+
+    def reading(self, names: Mapping[str, str]) -> "Node":
+        """Return the node with values that it reads replaced by those of other names."""
+        return replace(self, inputs=tuple(names.get(name, name) for name in self.inputs))

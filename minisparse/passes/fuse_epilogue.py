@@ -20,18 +20,35 @@ from minisparse.graph import Graph, Node
 from minisparse.kernels import EPILOGUE_OPS
 from minisparse.ops import ADD, OPS
 from minisparse.passes.rewrite import Pass
+from minisparse.passes.sweep import Sweep
 
 
 def run(graph: Graph, target: Target) -> Graph:
     """Make one node of every product and the bias and activation that follow it."""
-    for node in graph.nodes:
-        first: Node | None = node if node in graph.nodes else None
-        while first is not None and (after := _follower(graph, first)) is not None:
-            fused = _fused(first, after)
-            # where the second stood: an operand of its own may be defined just before it
-            rest = (fused if n is after else n for n in graph.nodes if n is not first)
-            graph, first = graph.replace_nodes(rest), fused
-    return graph
+    sweep = Sweep(graph)
+    for given in graph.nodes:
+        node = sweep.seen(given)
+        first = _product(sweep, node)
+        if first is None:
+            sweep.keep(node)
+        else:  # where the second stood: an operand of its own may be defined just before it
+            sweep.put(node, (_fused(first, node),))
+    return sweep.result()
+
+
+def _product(sweep: Sweep, node: Node) -> Node | None:
+    """Return the product that nothing but this node reads, and whose epilogue it can be."""
+    if node.op not in EPILOGUE_OPS:
+        return None
+    for value in node.inputs if node.op is ADD else node.inputs[:1]:
+        first = sweep.producer(value)
+        if first is None or not first.op.base.sums_products or first.op.base.weight is None:
+            continue
+        if not sweep.is_read_once(value) or set(node.attrs) & set(first.attrs):
+            continue
+        if node.op is not ADD or sweep.types[node.output] == sweep.types[value]:
+            return first
+    return None
 
 
 def _fused(first: Node, after: Node) -> Node:
@@ -45,22 +62,6 @@ def _fused(first: Node, after: Node) -> Node:
         outputs=after.outputs,
         attrs={**first.attrs, **after.attrs},
     )
-
-
-def _follower(graph: Graph, node: Node) -> Node | None:
-    """Return the one node that reads this product and can be its epilogue, if there is one."""
-    base = node.op.base
-    if not base.sums_products or base.weight is None or node.output in graph.outputs.values():
-        return None
-    readers = graph.readers(node.output)
-    if len(readers) != 1 or readers[0].op not in EPILOGUE_OPS:
-        return None
-    after = readers[0]
-    if after.inputs.count(node.output) != 1 or set(after.attrs) & set(node.attrs):
-        return None
-    first = after.inputs[0] == node.output
-    same = graph.types[after.output] == graph.types[node.output]
-    return after if (first or after.op is ADD) and (same or after.op is not ADD) else None
 
 
 FUSE_EPILOGUE = Pass("fuse_epilogue", run, after=("fold_constants",))

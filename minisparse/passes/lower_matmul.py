@@ -15,7 +15,7 @@ When      w is a constant matrix. Where more than one size of y is not known, th
 Keeps     Every result within rounding: the same products, summed in an order of the kernel's.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -57,16 +57,16 @@ def _of_matmul(graph: Graph, node: Node, constants: dict[str, Constant]) -> Iter
         yield Node(node.name, DSMM, (x, w), node.outputs, DSMM.complete({}))
         return
     flat, product = f"{node.name}:in", f"{node.name}:product"
-    yield reshaped(flat, x, (-1, graph.types[w].dims[0]), constants)
+    yield reshaped(flat, x, _shape(flat, (-1, graph.types[w].dims[0]), constants))
     yield Node(node.name, DSMM, (flat, w), (product,), DSMM.complete({}))
     shape = [d if isinstance(d, int) else -1 for d in type.shape[:-1]]
     name, width = f"{node.name}:out", graph.types[w].dims[1]
     if shape.count(-1) <= 1:
-        back = reshaped(name, product, (*shape, width), constants)
+        found = _shape(name, (*shape, width), constants)
     else:
         yield from _shape_like(name, x, width, constants)
-        back = Node(name, RESHAPE, (product, f"{name}:shape"), (), RESHAPE.complete({}))
-    yield Node(back.name, back.op, back.inputs, node.outputs, back.attrs)
+        found = f"{name}:shape"
+    yield Node(name, RESHAPE, (product, found), node.outputs, RESHAPE.complete({}))
 
 
 def _shape_like(name: str, x: str, width: int, constants: dict[str, Constant]) -> Iterator[Node]:
@@ -104,16 +104,15 @@ def _of_gemm(node: Node, constants: dict[str, Constant]) -> Iterator[Node]:
         yield Node(f"{node.name}:bias", ADD, (product, b), node.outputs, ADD.complete({}))
 
 
-def reshaped(name: str, value: str, shape: tuple[int, ...], constants: dict[str, Constant]) -> Node:
-    """Return a reshape of a value to a constant shape, which is added to the constants."""
+def _shape(name: str, shape: tuple[int, ...], constants: dict[str, Constant]) -> str:
+    """Add the shape that a reshape wants to the constants and return the name of that."""
     constants[f"{name}:shape"] = np.array(shape, np.int64)
-    return Node(name, RESHAPE, (value, f"{name}:shape"), (name,), RESHAPE.complete({}))
+    return f"{name}:shape"
 
 
-def with_inputs(node: Node, names: Mapping[str, str]) -> Node:
-    """Return a node that reads other values."""
-    inputs = tuple(names.get(name, name) for name in node.inputs)
-    return Node(node.name, node.op, inputs, node.outputs, node.attrs, node.wants)
+def reshaped(name: str, value: str, shape: str) -> Node:
+    """Return a reshape that is named as its result, from a value and a shape."""
+    return Node(name, RESHAPE, (value, shape), (name,), RESHAPE.complete({}))
 
 
 LOWER_MATMUL = Pass("lower_matmul", run)

@@ -86,22 +86,21 @@ class Sweep:
             self._place(new)
         self._release(node)
 
-    def forward(self, node: Node, value: str) -> bool:
-        """Let whoever would read a node's one result read another value; tell whether they can.
+    def forward(self, node: Node, *values: str) -> bool:
+        """Let whoever would read a node's results read other values; tell whether they can.
 
-        They cannot where the graph returns the result and the other is not computed for it alone:
-        what a caller is given must be neither an operand nor another output.
+        They cannot where the graph returns a result and the other value is not computed for it
+        alone: what a caller is given must be neither an operand nor another output.
         """
-        if self.is_output(node.output):
-            if value in self._outputs or value not in self._producers:
-                return False
-            self._outputs.remove(node.output)
-            self._outputs.add(value)
-        self._same[node.output] = value
-        for name, other in self._same.items():
-            if other == node.output:
-                self._same[name] = value
-        self._reads[value] += self._reads.pop(node.output, 0)
+        pairs = list(zip(node.outputs, values, strict=True))
+        returned = {output: value for output, value in pairs if self.is_output(output)}
+        taken = [v for v in returned.values() if v in self._outputs or v not in self._producers]
+        if taken or len(set(returned.values())) < len(returned):
+            return False
+        self._outputs = self._outputs - set(returned) | set(returned.values())
+        for output, value in pairs:
+            self._same[output] = value
+            self._reads[value] += self._reads.pop(output, 0)
         self._release(node)
         return True
 

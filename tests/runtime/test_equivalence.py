@@ -110,8 +110,7 @@ def test_what_is_infinite_in_both_is_the_same_and_sparse_outputs_are_compared_to
 def test_compile_shrinks_where_it_is_asked_to() -> None:
     graph = network("float32", np.where(np.arange(40)[:, None] % 2, V, 0))
     plan = ms.compile(graph, also=("shrink_structures",))
-    assert plan.reports[0].name == "shrink_structures"
-    assert plan.reports[0].changed
+    assert {r.name: r.changed for r in plan.reports}["shrink_structures"]
     assert "shrink_structures" not in [r.name for r in ms.compile(graph).reports]
     with pytest.raises(UsageError, match="no pass fold_constants runs on request"):
         ms.compile(graph, also=("fold_constants",))

@@ -12,7 +12,8 @@ from minisparse.core.dtypes import Array
 from minisparse.core.errors import ShapeError, UsageError
 from minisparse.evaluation.progress import progress
 from minisparse.evaluation.waterfall import Waterfall, waterfall
-from minisparse.runtime import Executable, Memory, Timing, check_feeds, measure_memory
+from minisparse.graph.feeds import named_feeds
+from minisparse.runtime import Executable, Memory, Timing, measure_memory
 from minisparse.show import bars_html, card, facts, human_seconds, paragraph
 
 
@@ -138,7 +139,7 @@ def evaluate(
     """
     if not isinstance(plan, Executable):
         raise UsageError(f"evaluate takes a plan, such as ms.compile returns, not {plan!r:.60}")
-    feeds = _named(plan, inputs)
+    feeds = named_feeds(plan.graph, inputs)
     count = _items(feeds)
     size = max(count, 1) if batch is None else _at_least_one(batch)
     parts = list(_parts(feeds, count, size))
@@ -155,7 +156,7 @@ def evaluate(
 
 def labels_of(plan: Executable, inputs: Any) -> Array:
     """Return the index of the largest output for each input, int64 ``[batch]``."""
-    return _largest(plan.run(_named(plan, inputs)))
+    return _largest(plan.run(named_feeds(plan.graph, inputs)))
 
 
 def check_labels(labels: Any, outputs: Array) -> Array:
@@ -181,19 +182,6 @@ def check_labels(labels: Any, outputs: Array) -> Array:
             f"0 to {outputs.shape[1] - 1}"
         )
     return given
-
-
-def _named(plan: Executable, inputs: Any) -> dict[str, Array]:
-    """Return inputs by name: a single array is that of the only input."""
-    if isinstance(inputs, Mapping):
-        return check_feeds(plan.graph, inputs)
-    names = list(plan.graph.inputs)
-    if len(names) != 1:
-        raise UsageError(
-            f"graph '{plan.graph.name}' takes {len(names)} inputs ({', '.join(names)}): give a "
-            f"dict from names to arrays"
-        )
-    return check_feeds(plan.graph, {names[0]: inputs})
 
 
 def _items(feeds: Mapping[str, Array]) -> int:

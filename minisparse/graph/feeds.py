@@ -49,6 +49,32 @@ def check_feeds(graph: Graph, feeds: Mapping[str, Any]) -> dict[str, Array]:
     return fitting
 
 
+def named_feeds(graph: Graph, inputs: Any) -> dict[str, Array]:
+    """Return the arrays to run with; a single array is that of the only input.
+
+    Parameters
+    ----------
+    graph : Graph
+        Whose inputs are fed.
+    inputs : mapping or array_like
+        From every input's name to an array, or the array for a graph with one input.
+
+    Raises
+    ------
+    UsageError
+        If a single array is given for several inputs; otherwise as :func:`check_feeds`.
+    """
+    if isinstance(inputs, Mapping):
+        return check_feeds(graph, inputs)
+    names = list(graph.inputs)
+    if len(names) != 1:
+        raise UsageError(
+            f"graph '{graph.name}' takes {len(names)} inputs ({', '.join(names)}): give a dict "
+            f"from names to arrays"
+        )
+    return check_feeds(graph, {names[0]: inputs})
+
+
 def _fitting(name: str, given: Any, type: TensorType, sizes: dict[str, int]) -> Array:
     """Return one fed array, its dtype and axes compared with its input's; note sizes of names."""
     array: Array = given if hasattr(given, "dtype") else np.asarray(given)

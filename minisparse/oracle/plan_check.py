@@ -168,9 +168,9 @@ def _with_answer(
     fewer = list(operands)
     fewer[cut.operand] = np.asarray(operands[cut.operand]).take(chosen, axis=cut.axis)
     if node.op.base.name == "gemm" and len(node.op.base.operands) > 2 and len(fewer) > 2:
-        fewer[2] = _cut_addend(np.asarray(fewer[2]), length, chosen)
+        fewer[2] = _cut_summand(fewer[2], (length, -1), 0, chosen)
     if len(got.shape) >= _BROADCASTING.get(node.op.base.name, np.inf):
-        fewer[1:] = [_cut_alongside(x, np.shape(got), chosen) for x in fewer[1:]]
+        fewer[1:] = [_cut_summand(x, np.shape(got), 0, chosen) for x in fewer[1:]]
     base, *rest = node.op.split(fewer)
     for part, more in zip(node.op.epilogue, rest, strict=True):
         along = [_cut_summand(x, np.shape(got), cut.result_axis, chosen) for x in more]
@@ -192,15 +192,8 @@ def _goes_item_by_item(node: Node, operands: Sequence[Operand], ndim: int) -> bo
     return name != "matmul" or len(given.shape) == ndim  # else the batch is B's alone
 
 
-def _cut_alongside(x: Operand, shape: tuple[int, ...], chosen: Array) -> Operand:
-    """Return the chosen items of an operand that is aligned with the whole result."""
-    if isinstance(x, np.ndarray) and x.ndim == len(shape) and x.shape[0] == shape[0]:
-        return x.take(chosen, axis=0)
-    return x
-
-
 def _cut_summand(x: Operand, shape: tuple[int, ...], axis: int, chosen: Array) -> Operand:
-    """Return what of a summand, which broadcasts with the result, meets the chosen items."""
+    """Return what of an operand that broadcasts with the result meets the chosen items."""
     own = axis - (len(shape) - len(x.shape))
     if isinstance(x, np.ndarray) and own >= 0 and x.shape[own] == shape[axis]:
         return x.take(chosen, axis=own)
@@ -227,11 +220,6 @@ def _all_judged(
     found = [judge(got, truth) for got, truth in zip(results, truths, strict=True)]
     worst = max(found, key=lambda j: (not j.passed, j.error_over_bound))
     return NodeJudgement(node.name, node.op.name, worst)
-
-
-def _cut_addend(c: Array, rows: int, chosen: Array) -> Array:
-    """Return the chosen rows of Gemm's C, or C itself where it is the same for every row."""
-    return c[chosen] if c.ndim == 2 and c.shape[0] == rows else c
 
 
 def _choose(length: int, count: int) -> Array:

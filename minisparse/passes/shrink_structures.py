@@ -16,11 +16,12 @@ Keeps     Every output within rounding, if activations are finite: constants are
 from minisparse.cost import Target
 from minisparse.graph import Graph
 from minisparse.passes.rewrite import Pass
-from minisparse.passes.shrinking import shrink
 
 
 def run(graph: Graph, target: Target) -> Graph:
     """Cut dead channels, filters and heads out of every layer."""
+    from minisparse.passes.shrinking import shrink  # which most runs do without
+
     smaller, _ = shrink(graph)
     return smaller
 

@@ -1,6 +1,6 @@
 """What flows through a graph on given inputs: norms of what a layer reads, and its outputs."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,8 @@ import numpy as np
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import UsageError
 from minisparse.formats import Matrix
-from minisparse.graph import Graph, Node, check_feeds
+from minisparse.graph import Graph, Node
+from minisparse.graph.feeds import named_feeds
 from minisparse.kernels import bind, find_level, pack
 from minisparse.pruning.layers import Layer
 
@@ -30,8 +31,7 @@ def run_nodes(graph: Graph, feeds: Any) -> Iterator[tuple[Node, dict[str, Value]
     UsageError, ShapeError, DTypeError
         If the inputs do not fit the graph's, or there is nothing in them.
     """
-    named = isinstance(feeds, Mapping) or len(graph.inputs) != 1
-    given = check_feeds(graph, feeds if named else {next(iter(graph.inputs)): feeds})
+    given = named_feeds(graph, feeds)
     if any(x.size == 0 for x in given.values()):
         raise UsageError(f"graph '{graph.name}': calibration inputs are empty")
     values: dict[str, Value] = {**graph.constants, **given}

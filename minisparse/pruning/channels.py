@@ -15,24 +15,26 @@ from minisparse.graph import Constant, Graph, Node
 from minisparse.pruning.layers import find_layers
 
 
-def silenced(graph: Graph, dead: Mapping[str, Array]) -> Graph:
+def silenced(graph: Graph, masks: Mapping[str, Array]) -> Graph:
     """Return the graph in which biases of channels without weights are zero too.
 
     Parameters
     ----------
     graph : Graph
         Whose weights were pruned.
-    dead : mapping
-        From names of layers to bool ``[outputs]``, True where a channel has no weight left.
+    masks : mapping
+        From names of weights to bool of their shapes, False where they went.
     """
     constants = dict(graph.constants)
     shared = _read_more_than_once(graph)
     for layer in find_layers(graph):
-        if layer.name not in dead or not dead[layer.name].any():
+        if layer.weight not in masks:
             continue
-        axis = _channel_axis(graph, layer.node, layer.operand)
-        _quiet(graph, constants, shared, layer.node, 2, dead[layer.name])
-        _follow(graph, constants, shared, layer.node.output, dead[layer.name], axis)
+        dead = np.asarray(~layer.as_matrix(masks[layer.weight]).any(axis=1))
+        if dead.any():
+            axis = _channel_axis(graph, layer.node, layer.operand)
+            _quiet(graph, constants, shared, layer.node, 2, dead)
+            _follow(graph, constants, shared, layer.node.output, dead, axis)
     return replace(graph, constants=constants)
 
 

@@ -64,6 +64,11 @@ def _lowest(job: Job, scores: Mapping[str, Array]) -> dict[str, Array]:
     }
 
 
+def _lowest_units(job: Job, scores: Mapping[str, Array]) -> dict[str, Array]:
+    """Return masks of channels or heads by their scores, which have no rows to choose within."""
+    return _lowest(replace(job, scope="layer" if job.scope == "row" else job.scope), scores)
+
+
 def _block(job: Job) -> dict[str, Array]:
     means = {name: block_means(x, job.block) for name, x in job.scores.items()}
     kept = _lowest(job, means)
@@ -78,17 +83,11 @@ def _nm(job: Job) -> dict[str, Array]:
 
 def _channel(job: Job) -> dict[str, Array]:
     """Drop outputs of layers whose results other layers read."""
-    inner = [layer for layer in job.layers if _feeds_a_layer(job.graph, layer)]
-    return _channels(job, inner)
+    return _channels(job, _inner(job))
 
 
 def _filter(job: Job) -> dict[str, Array]:
-    inner = [
-        layer
-        for layer in job.layers
-        if layer.node.op.base.name == "conv" and _feeds_a_layer(job.graph, layer)
-    ]
-    return _channels(job, inner)
+    return _channels(job, [x for x in _inner(job) if x.node.op.base.name == "conv"])
 
 
 def _channels(job: Job, layers: Collection[Layer]) -> dict[str, Array]:
@@ -98,7 +97,7 @@ def _channels(job: Job, layers: Collection[Layer]) -> dict[str, Array]:
     means = {x.weight: job.scores[x.weight].mean(axis=1, keepdims=True) for x in layers}
     groups = {group[0].weight: group for group in tied(job.graph, layers)}
     joint = {n: np.mean([means[x.weight] for x in group], axis=0) for n, group in groups.items()}
-    kept = _lowest(replace(job, scope="layer" if job.scope == "row" else job.scope), joint)
+    kept = _lowest_units(job, joint)
     return {
         x.weight: np.broadcast_to(kept[name], job.scores[x.weight].shape)
         for name, group in groups.items()
@@ -111,7 +110,7 @@ def _input_channel(job: Job) -> dict[str, Array]:
     for layer in job.layers:
         columns = job.scores[layer.weight].mean(axis=0)
         scores[layer.weight] = columns.reshape(-1, layer.window).mean(axis=1)[None]
-    kept = _lowest(replace(job, scope="layer" if job.scope == "row" else job.scope), scores)
+    kept = _lowest_units(job, scores)
     windows = {layer.weight: layer.window for layer in job.layers}
     return {
         name: np.broadcast_to(np.repeat(mask, windows[name], axis=1), job.scores[name].shape)
@@ -125,7 +124,7 @@ def _head(job: Job) -> dict[str, Array]:
         h.layer.weight: job.scores[h.layer.weight].mean(axis=0).reshape(h.count, -1).mean(axis=1)
         for h in blocks
     }
-    kept = _lowest(replace(job, scope="layer" if job.scope == "row" else job.scope), scores)
+    kept = _lowest_units(job, scores)
     return {
         h.layer.weight: np.broadcast_to(
             np.repeat(kept[h.layer.weight], h.width), job.scores[h.layer.weight].shape
@@ -146,15 +145,21 @@ METHODS: dict[str, Callable[[Job], dict[str, Array]]] = {
 """From the name of a method to what finds masks, of weights as matrices."""
 
 
-def _feeds_a_layer(graph: Graph, layer: Layer) -> bool:
+def _inner(job: Job) -> list[Layer]:
+    """Return the layers whose results other layers read."""
+    names = {layer.name for layer in find_layers(job.graph)}
+    return [layer for layer in job.layers if _feeds_a_layer(job.graph, layer, names)]
+
+
+def _feeds_a_layer(graph: Graph, layer: Layer, names: Collection[str]) -> bool:
     """Tell whether some other layer reads, through other nodes, what a layer computes."""
-    names = {other.name for other in find_layers(graph)}
     waiting, seen = [layer.node.output], {layer.name}
     while waiting:
         for reader in graph.readers(waiting.pop()):
-            if reader.name in names - {layer.name}:
+            if reader.name in seen:
+                continue
+            if reader.name in names:
                 return True
-            if reader.name not in seen:
-                seen.add(reader.name)
-                waiting += reader.outputs
+            seen.add(reader.name)
+            waiting += reader.outputs
     return False

@@ -98,7 +98,7 @@ def prune(
         constants[name] = np.where(mask, weight, weight.dtype.type(0))
     pruned = replace(graph, constants=constants, patterns={})
     if method in ("channel", "filter"):
-        return silenced(pruned, _dead_outputs(graph, found))
+        return silenced(pruned, found)
     return pruned
 
 
@@ -197,11 +197,3 @@ def _given(layers: tuple[Layer, ...], masks: Mapping[str, Any] | None) -> dict[s
             )
     return {name: np.asarray(mask, bool) for name, mask in masks.items()}
 
-
-def _dead_outputs(graph: Graph, masks: Mapping[str, Array]) -> dict[str, Array]:
-    """Return for each layer, by its node's name, which of its outputs went."""
-    found: dict[str, Array] = {}
-    for layer in find_layers(graph):
-        if layer.weight in masks:
-            found[layer.name] = np.asarray(~layer.as_matrix(masks[layer.weight]).any(axis=1))
-    return found

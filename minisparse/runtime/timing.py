@@ -1,9 +1,10 @@
 """Compare times on a machine that does other things too: interleaved rounds, medians."""
 
-import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -21,15 +22,15 @@ class Timing:
     @property
     def median(self) -> float:
         """The middle round."""
-        return statistics.median(self.seconds)
+        return float(np.median(self.seconds))
 
     @property
     def quartiles(self) -> tuple[float, float]:
         """The seconds below which a quarter, and three quarters, of the rounds lie."""
         if len(self.seconds) < 4:
             return min(self.seconds), max(self.seconds)
-        low, _, high = statistics.quantiles(self.seconds, n=4, method="inclusive")
-        return low, high
+        low, high = np.quantile(self.seconds, (0.25, 0.75))
+        return float(low), float(high)
 
     @property
     def spread(self) -> float:

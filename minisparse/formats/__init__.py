@@ -11,6 +11,7 @@ from minisparse.formats.coo import COO
 from minisparse.formats.csc import CSC
 from minisparse.formats.csr import CSR
 from minisparse.formats.cupy_interop import from_cupy, to_cupy
+from minisparse.formats.expected_pattern import expected_pattern
 from minisparse.formats.files.binsparse import load_binsparse, save_binsparse
 from minisparse.formats.files.matrix_market import read_mtx
 from minisparse.formats.files.matrix_market_writer import write_mtx
@@ -62,6 +63,7 @@ __all__ = [
     "bytes_by_format",
     "convert",
     "equal",
+    "expected_pattern",
     "find_near_blocks",
     "find_near_groups",
     "find_pattern",

@@ -15,6 +15,7 @@ from minisparse.cost import Target, candidates
 from minisparse.formats import BSR, CSR, NM, from_dense
 from minisparse.graph import Graph, GraphBuilder
 from minisparse.passes import PASSES, Pass, PassReport, in_order, run_passes
+from minisparse.passes.insert_conversions import spanning_tree
 from tests.networks import (
     NETWORKS,
     PATTERNS,
@@ -235,6 +236,30 @@ def test_a_stored_weight_is_converted_when_compiling_too() -> None:
     after, _ = run_only(wishing, "insert_conversions", "fold_constants")
     assert [type(c) for c in after.constants.values()] == [BSR]
     assert [n.name for n in after.nodes] == ["p"]
+
+
+def test_each_conversion_reads_the_smallest_form_there_is_by_then() -> None:
+    """A pruned weight of 64 kB is searched once; its other forms are made of the small one."""
+    b = GraphBuilder("shared")
+    w = b.constant("w", pruned(np.random.default_rng(0), 128, 128, "random"))
+    x = b.input("x", (128, 3))
+    products = [b.op("spmm", w, x, name=f"p{i}") for i in range(4)]
+    graph, _ = run_only(b.build({"y": b.op("max", *products)}), "recognize_sparsity")
+    layouts = [Layout("bsr", (4, 4)), Layout("coo"), Layout("csr"), Layout("csr")]
+    wants = dict(zip(products, layouts, strict=True))
+    nodes = [replace(n, wants={0: wants[n.name]} if n.name in wants else {}) for n in graph.nodes]
+    after, _ = run_only(graph.replace_nodes(nodes), "insert_conversions")
+    made = {n.output: n.inputs[0] for n in after.nodes if n.op.name == "convert"}
+    assert made == {"w_as_csr": "w", "w_as_coo": "w_as_csr", "w_as_bsr_4x4": "w_as_csr"}
+    assert_same_meaning(graph, run_only(after, "fold_constants")[0])
+
+
+def test_padding_is_not_handed_on() -> None:
+    """The smallest form is one of blocks here, and what it stores besides is in no other form."""
+    tree = spanning_tree(DENSE, [Layout("bsr", (4, 4)), Layout("csr")], lambda x: len(x.format))
+    assert [(start, end.format) for start, end in tree] == [(DENSE, "csr"), (Layout("csr"), "bsr")]
+    rooted = spanning_tree(Layout("bsr", (4, 4)), [Layout("csr"), Layout("coo")], lambda x: 1)
+    assert rooted[0][0] == Layout("bsr", (4, 4))
 
 
 def test_the_wish_is_the_cheapest_candidate() -> None:

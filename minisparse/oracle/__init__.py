@@ -9,8 +9,9 @@ from minisparse.oracle.check import check
 from minisparse.oracle.contracts import calls
 from minisparse.oracle.end_to_end import distances
 from minisparse.oracle.exact import exact, exact_results
+from minisparse.oracle.exact_run import run_exact
 from minisparse.oracle.outcomes import Crashed, TimedOut, Unsupported
-from minisparse.oracle.plan_check import NodeJudgement, run_exact, verify_nodes
+from minisparse.oracle.plan_check import NodeJudgement, verify_nodes
 from minisparse.oracle.profile import DEFAULT, IEEE, Profile
 from minisparse.oracle.report import Failure, Report
 from minisparse.oracle.truth import Truth

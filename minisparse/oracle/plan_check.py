@@ -1,4 +1,4 @@
-"""Judge a run node by node, and run a graph exactly.
+"""Judge a run node by node.
 
 A node is judged on the inputs that it really had, as the runtime recorded them: an error is
 blamed on the node that made it, and not on those that it was handed on to.
@@ -12,7 +12,6 @@ import numpy as np
 
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import UnsupportedOpError, UsageError
-from minisparse.core.triplets import Triplets
 from minisparse.formats import Matrix
 from minisparse.graph import Graph, Node
 from minisparse.oracle.exact import Operand, exact, exact_results
@@ -228,54 +227,3 @@ def _choose(length: int, count: int) -> Array:
     others = np.setdiff1d(np.arange(length), ends)
     rng = np.random.default_rng(_SEED)
     return np.sort(np.concatenate([ends, rng.permutation(others)[: count - len(ends)]]))
-
-
-def run_exact(
-    graph: Graph, feeds: Mapping[str, Array], profile: str | Profile | None = None
-) -> dict[str, Array]:
-    """Run a graph with exact arithmetic: each node's exact result is rounded once to its dtype.
-
-    Parameters
-    ----------
-    graph : Graph
-        Any graph whose ops the oracle knows; kernels and formats are not used.
-    feeds : mapping
-        From input names to arrays.
-    profile : {"default", "ieee"}, optional
-        What implicit zeros of sparse constants mean.
-
-    Returns
-    -------
-    dict
-        From the graph's output names to arrays.
-
-    Raises
-    ------
-    UsageError
-        If an input is missing.
-    """
-    meaning = find_profile(profile)
-    missing = sorted(set(graph.inputs) - set(feeds))
-    if missing:
-        raise UsageError(f"run_exact: no value for input {', '.join(missing)}")
-    values: dict[str, Operand] = {**graph.constants, **feeds}
-    for node in graph.nodes:
-        operands = [values[name] for name in node.inputs]
-        if node.op.name == "convert" and node.attrs["format"] != "dense":
-            values[node.output] = _stored(operands[0])
-        else:
-            truths = exact_results(node.op, operands, node.attrs, meaning)
-            values.update(zip(node.outputs, (t.rounded() for t in truths), strict=True))
-    found = {shown: values[name] for shown, name in graph.outputs.items()}
-    return {n: v if isinstance(v, np.ndarray) else v.to_dense() for n, v in found.items()}
-
-
-def _stored(x: Operand) -> Triplets:
-    """Return what a conversion to a sparse format stores: what is not zero, or was stored."""
-    if isinstance(x, Triplets):
-        return x
-    if isinstance(x, Matrix):
-        return x.triplets()
-    matrix = x.reshape(x.shape[0], int(np.prod(x.shape[1:], dtype=int)))
-    row, col = np.nonzero(matrix)
-    return Triplets(row, col, matrix[row, col], matrix.shape)

@@ -132,6 +132,7 @@ ADD = Op(
     _add_samples,
     sparse=(0, 1),
     companions=_alike,
+    broadcasts=True,
 )
 
 
@@ -162,6 +163,7 @@ MULTIPLY = Op(
     _multiply_samples,
     sparse=(0, 1),
     companions=_alike,
+    broadcasts=True,
 )
 
 

@@ -144,5 +144,6 @@ ATTENTION = Op(
     _samples,
     attrs={"scale": None},
     sparse=(0,),
+    masked=True,
     sums_products=True,
 )

@@ -112,6 +112,7 @@ SUB = Op(
     _sub,
     one_each,
     _complex_samples,
+    broadcasts=True,
 )
 
 
@@ -134,6 +135,7 @@ DIV = Op(
     _div,
     one_each,
     _samples,
+    broadcasts=True,
 )
 
 
@@ -165,6 +167,7 @@ MOD = Op(
     one_each,
     _mod_samples,
     attrs={"fmod": 0},
+    broadcasts=True,
 )
 
 
@@ -220,6 +223,7 @@ POW = Op(
     _pow,
     one_each,
     _pow_samples,
+    broadcasts=True,
 )
 
 
@@ -272,6 +276,7 @@ def _extreme_op(name: str, function: Callable[[Array, Array], Array], sign: int)
         dense,
         lambda types, attrs: (len(types) - 1) * one_each(types, attrs),
         _extreme_samples,
+        broadcasts=True,
     )
 
 

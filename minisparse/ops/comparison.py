@@ -65,6 +65,7 @@ def _comparison(
         dense,
         one_each,
         _equal_samples if name == "equal" else _samples,
+        broadcasts=True,
     )
 
 
@@ -94,7 +95,7 @@ def _logical(name: str, function: Callable[[Array, Array], Any]) -> Op:
     kind = plain_kind("C2", "b", "the dtypes must be bool")
     return Op(
         name, ("a", "b"), (meets("C1"), kind), meeting(dense, _bool), dense, one_each,
-        _logical_samples,
+        _logical_samples, broadcasts=True,
     )  # fmt: skip
 
 

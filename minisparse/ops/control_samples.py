@@ -12,7 +12,7 @@ from minisparse.ops.op import Attrs, Op, Sample
 from minisparse.ops.reductions import REDUCE_SUM
 
 
-def _body(inputs: str, outputs: str, *nodes: tuple[Op, str, str, Attrs]) -> Body:
+def body_of(inputs: str, outputs: str, *nodes: tuple[Op, str, str, Attrs]) -> Body:
     """Return a body of nodes that are written as op, operands, result and attributes."""
     return Body(
         tuple(inputs.split()),
@@ -24,17 +24,17 @@ def _body(inputs: str, outputs: str, *nodes: tuple[Op, str, str, Attrs]) -> Body
     )
 
 
-_DOUBLED = _body("x y", "z", (ADD, "x x", "z", {}))
-_SUMMED = _body("x y", "z", (REDUCE_SUM, "x", "z", {"axes": (0,)}))
-_TURNED = _body("x y", "xt p y", (TRANSPOSE, "x", "xt", {}), (MULTIPLY, "y y", "p", {}))
-_KEPT = _body("x y", "x y y")
-_COUNTING = _body("i go n", "go m m", (ADD, "n i", "m", {}))
-_GROWING = _body("i go x y", "go z", (ADD, "x y", "z", {}))
-_FLAGGED = _body(
+_DOUBLED = body_of("x y", "z", (ADD, "x x", "z", {}))
+_SUMMED = body_of("x y", "z", (REDUCE_SUM, "x", "z", {"axes": (0,)}))
+_TURNED = body_of("x y", "xt p y", (TRANSPOSE, "x", "xt", {}), (MULTIPLY, "y y", "p", {}))
+_KEPT = body_of("x y", "x y y")
+_COUNTING = body_of("i go n", "go m m", (ADD, "n i", "m", {}))
+_GROWING = body_of("i go x y", "go z", (ADD, "x y", "z", {}))
+_FLAGGED = body_of(
     "i go x more y", "on z last z", (MULTIPLY, "go more", "on", {}), (ADD, "x y", "z", {}),
     (MULTIPLY, "more go", "last", {}),
 )  # fmt: skip
-_COLLECTING = _body("i go x", "go y", (MULTIPLY, "x i", "y", {}))
+_COLLECTING = body_of("i go x", "go y", (MULTIPLY, "x i", "y", {}))
 
 
 def if_samples(rng: np.random.Generator) -> Iterator[Sample]:

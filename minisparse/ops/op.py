@@ -115,12 +115,18 @@ class Op:
     sparse : tuple of int
         Which operands may be stored sparse. The first of them is the weight: its format decides
         which kernel is taken, and it is what a kernel prepares.
+    masked : bool
+        Whether the weight is a mask: which of its entries are stored is part of what the op means,
+        so that a format with padding, or a plain array, would mean another thing.
     companions : callable
         From a first operand and a random generator to fitting operands beside it; what an op
         that can be fused after another needs, so that samples can be made for the two together.
     elementwise : bool
         Whether each element of the result depends on the one operand's element at the same place
         alone, so that the op commutes with anything that only moves elements.
+    broadcasts : bool
+        Whether each element of the result depends on the elements of several operands alone that
+        meet at its place, as NumPy broadcasts shapes.
     sums_products : bool
         Whether it is sums of products of two operands that take its time: a matrix
         multiplication, a convolution.
@@ -139,8 +145,10 @@ class Op:
     samples: Callable[[np.random.Generator], Iterable[Sample]]
     attrs: Attrs = field(default_factory=dict)
     sparse: tuple[int, ...] = ()
+    masked: bool = False
     companions: Callable[[Array, np.random.Generator], tuple[Array, ...]] = _no_companions
     elementwise: bool = False
+    broadcasts: bool = False
     sums_products: bool = False
     moves: bool = False
     parts: tuple["Op", ...] = ()
@@ -212,9 +220,31 @@ class Op:
     def infer(self, types: Types, attrs: Attrs | None = None) -> tuple[TensorType, ...]:
         """Check the operands and return the types of the results."""
         attrs = self.complete(attrs or {})
+        if self.parts:
+            told = self._infer_by_parts(types, attrs)
+            if told is not None:
+                return told
         self.check(types, attrs)
         found = self.result(types, attrs)
         return found if isinstance(found, tuple) else (found,)
+
+    def _infer_by_parts(self, types: Types, attrs: Attrs) -> tuple[TensorType, ...] | None:
+        """Return the result's type, part after part; None where a constraint is broken.
+
+        The fused op's own constraints say the same and name what is broken, but each of them works
+        out the type between anew.
+        """
+        own, *rest = self.split(types)
+        try:
+            (found,) = self.base.infer(own, self.attrs_of(self.base, attrs))
+            for part, more in zip(self.epilogue, rest, strict=True):
+                before = found.shape
+                (found,) = part.infer((found, *more), self.attrs_of(part, attrs))
+                if found.shape != before:
+                    return None
+        except MinisparseError:
+            return None
+        return (found,)
 
     def complete(self, attrs: Attrs) -> dict[str, Any]:
         """Return the attributes with defaults filled in.

@@ -146,4 +146,5 @@ PRELU = Op(
     _prelu,
     lambda types, attrs: 2 * types[0].size,
     _prelu_samples,
+    broadcasts=True,
 )

@@ -84,5 +84,6 @@ SDDMM = Op(
     _flops,
     _samples,
     sparse=(0,),
+    masked=True,
     sums_products=True,
 )

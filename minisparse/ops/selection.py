@@ -71,6 +71,7 @@ WHERE = Op(
     _where,
     one_each,
     _where_samples,
+    broadcasts=True,
 )
 
 

@@ -1,6 +1,6 @@
 """Breaches of the ops that run bodies."""
 
-from minisparse.ops import RELU
+from minisparse.ops import OPS, RELU
 from minisparse.ops.body import Body
 from minisparse.ops.node import Node
 from tests.ops.breaches import Breach, of
@@ -11,6 +11,9 @@ _ONE = Body(("x",), (Node("y", RELU, ("x",), ("y",)),), ("y",))
 _TWO = Body(("x",), (), ("x", "x"))
 _NONE = Body(("x",), (), ())
 _PAIR = Body(("x", "y"), (), ("x",))
+_PARTED = Body(
+    ("x",), (Node("y", OPS["split"], ("x",), ("y", "z"), {"axis": 0, "num_outputs": 2}),), ("y",)
+)
 _STEP = Body(("i", "go", "x"), (), ("go", "x"))
 
 BREACHES = (
@@ -29,4 +32,8 @@ BREACHES = (
     Breach("loop", "C3", (_TRIPS, _YES, of(3)), {"body": _STEP, "carried": 2}),
     Breach("loop", "C3", (_TRIPS, _YES, of(3)), {"body": _STEP, "carried": -1}),
     Breach("loop", "C3", (_TRIPS, _YES), {"body": Body(("i", "go"), (), ("go",))}),
+    Breach("chain", "C1", (of(3),)),
+    Breach("chain", "C1", (of(3),), {"body": _PAIR}),
+    Breach("chain", "C1", (of(3),), {"body": _TWO}),
+    Breach("chain", "C2", (of(4),), {"body": _PARTED}),
 )

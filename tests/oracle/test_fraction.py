@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from minisparse.core.errors import MinisparseError
 from minisparse.core.tensor_type import TensorType, dense_type
 from minisparse.core.triplets import Triplets
 from minisparse.ops import OPS, Op
@@ -239,6 +240,8 @@ def _samples(op: Op) -> Iterator[tuple[str, tuple[Any, ...], Mapping[str, Any]]]
         yield sample.label, sample.operands, sample.attrs
     few = [s for s in samples if 10 <= sum(math.prod(x.shape) for x in s.operands) <= 200]
     for dtype in DTYPES:
+        if op.name == "chain" and dtype.itemsize < 4:
+            continue  # values between would be rounded twice here: as float64, and then narrower
         for sample in few[: 1 if op.epilogue else 3]:
             kept = KEPT.get(op.name, ())
             operands: tuple[Any, ...] = tuple(
@@ -261,7 +264,11 @@ def _takes(op: Op, operands: tuple[Any, ...], attrs: Mapping[str, Any]) -> bool:
         TensorType(x.shape, x.data.dtype) if isinstance(x, Triplets) else dense_type(x)
         for x in operands
     ]
-    return all(c.holds(types, op.complete(attrs)) for c in op.constraints)
+    try:
+        op.infer(types, attrs)
+    except MinisparseError:  # broken by the op, or by a node of its body
+        return False
+    return True
 
 
 @pytest.mark.parametrize("op", OPS.values(), ids=lambda op: op.name)

@@ -1,4 +1,4 @@
-"""Exact answers of the ops that run bodies: node by node, as :func:`~.plan_check.run_exact` does.
+"""Exact answers of the ops that run bodies: node by node, as :func:`~.exact_run.run_exact` does.
 
 Each node's exact result is rounded to its dtype and handed on. While all that a node reads is due
 to the last bit, its answer has the bound of its own op. Where it reads what a right implementation
@@ -94,6 +94,12 @@ def _stacked(values: Values) -> Truth:
 _ARRAYS = ("hi", "lo", "bound", "may_overflow")
 
 
+def _chain(operands: Sequence[Array], attrs: Mapping[str, Any]) -> Truth:
+    """Return what a chain gives: its body's one output."""
+    (found,) = _run_body(attrs["body"], [from_array(x) for x in operands])
+    return found
+
+
 def _nothing(operands: Sequence[Array], attrs: Mapping[str, Any]) -> tuple[Truth, ...]:
     """Return what a loop without an iteration collects: shape and dtype are the op's to tell."""
     meant = LOOP.dense(operands, attrs)
@@ -101,4 +107,4 @@ def _nothing(operands: Sequence[Array], attrs: Mapping[str, Any]) -> tuple[Truth
     return tuple(map(from_array, results[attrs["carried"] :]))
 
 
-ANSWERS = {"if_else": _if_else, "loop": _loop}
+ANSWERS = {"if_else": _if_else, "loop": _loop, "chain": _chain}

@@ -5,6 +5,7 @@ handed in, but what it calls that value is replaced by the value's name outside.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -65,4 +66,18 @@ def _graph(call: Export, body: Body, label: str, types: Sequence[TensorType], ow
     return helper.make_graph(nodes, f"{call.node.name}.{label}", inputs, outputs)
 
 
-CONTROL = ExportRules({"if_else": _if_else, "loop": _loop})
+def _chain(call: Export) -> None:
+    """Write the nodes of the body where the chain stood."""
+    body: Body = call.attrs["body"]
+    names = dict(zip(body.inputs, call.inputs, strict=True))
+    inside = body.types(call.types)
+    nodes = [replace(node, name=f"{call.node.name}/{node.name}") for node in body.nodes]
+    (output,) = body.outputs
+    if output in body.inputs:
+        call.emit("Identity", names[output])
+        return
+    names[output] = call.outputs[0]
+    write_nodes(nodes, inside, call.writer, names)
+
+
+CONTROL = ExportRules({"if_else": _if_else, "loop": _loop, "chain": _chain})

@@ -1,0 +1,1 @@
+"""Several ops, piece by piece, with nothing put down between them."""

@@ -232,7 +232,7 @@ def test_work_is_what_is_packed(format: str, density: float) -> None:
         assert told.gathered == pytest.approx(ready.slots, rel=0.002)
     else:
         assert told.flops == 2 * ready.values.size
-        assert told.gathered < 0.002 * a.nnz
+        assert told.gathered <= a.shape[1]  # columns that are used, once
 
 
 @pytest.mark.parametrize("few", [0, 1 << 16])

@@ -165,8 +165,9 @@ def work(pattern: Pattern, types: tuple[TensorType, ...], attrs: Attrs | None = 
     flops = 2.0 * w.size * columns.dims[1] / group
     if w.dims[0] == group == types[0].dims[1]:
         moved = bytes_moved(types[0], types[1])
-        return Work(flops, moved, 2.0 * types[0].size, CALLS, unit="elementwise")
-    product = Work(flops, bytes_moved(types[0], types[1]), calls=1)
+        gathered = 2.0 * types[0].size
+        return Work(flops, moved, gathered, CALLS, unit="elementwise", way="channels")
+    product = Work(flops, bytes_moved(types[0], types[1]), calls=1, way="dense")
     return with_columns(product, types, attrs, rows_laid(w.dims[1], types, attrs))
 
 

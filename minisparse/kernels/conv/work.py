@@ -22,11 +22,13 @@ from minisparse.kernels.conv.choice import (
     gathered_places,
     most_laid,
     shifting_pays,
+    tile_places,
 )
 from minisparse.kernels.conv.windows import windows_of
 from minisparse.kernels.kernel import Work
+from minisparse.kernels.product import product_work
 from minisparse.kernels.spmm.panels import tile_width
-from minisparse.kernels.spmm.work import block_work, panel_work
+from minisparse.kernels.spmm.work import block_work, nm_columns, panel_work
 from minisparse.ops import CONV, Attrs
 from minisparse.ops.conv import kernel_shape
 from minisparse.ops.dims import result_dtype
@@ -69,16 +71,24 @@ def with_columns(work: Work, types: tuple[TensorType, ...], attrs: Attrs | None,
     """
     matrix, columns = columns_type(types, attrs)
     (weights, places), filters = columns.dims, matrix.dims[0]
-    results, laid, images = filters * places, rows * places, types[0].size
+    results, laid = filters * places, rows * places
+    images = types[0].size * min(1.0, rows / max(weights, 1))  # other channels are not looked at
     calls = work.calls
     if calls > 1:  # a product by panels counts those for each of its tiles; ours are others
         tiles = -(-places // gathered_places(rows + filters))
         calls *= tiles / max(1, -(-places // max(tile_width(places, weights), 1)))
+    passes = work.entries
+    if work.way in ("product", "dense"):  # tile by tile: weights are packed for each
+        at_once = max(1, min(places, tile_places(rows + filters)))
+        multiplied = round(work.flops / (2 * max(filters * places, 1)))
+        tile = product_work(filters, multiplied, at_once, columns.itemsize)
+        passes = tile.entries * places / at_once
     return replace(
         work,
         bytes=matrix.nnz * matrix.itemsize + 2.0 * (results + images) * columns.itemsize,
         gathered=work.gathered + laid + results + images,
         calls=calls + CALLS,
+        entries=passes,
     )
 
 
@@ -110,21 +120,27 @@ def panels_work(
     """Return the work of filters that are packed by their entries, as panels or not at all."""
     matrix, columns = columns_type(types, attrs)
     weights, places = columns.dims
-    used = pattern.nonzero_cols if pattern.nonzero_cols < KEPT_SCATTERED * weights else weights
+    counts, stored, blocks = pattern.row_counts, pattern.nonzero_cols, dict(pattern.blocks)
+    if matrix.format == "nm":  # whose padding is stored, and so multiplied
+        counts = np.full(matrix.dims[0], min(matrix.nnz // max(matrix.dims[0], 1), weights))
+        stored, blocks = nm_columns(pattern, matrix), {}
+    used = stored if stored < KEPT_SCATTERED * weights else weights
     product = panel_work(
-        pattern.row_counts,
-        pattern.nonzero_cols,
+        counts,
+        stored,
         (
             replace(matrix, shape=(matrix.dims[0], used)),
             replace(columns, shape=(used, places)),
         ),
+        blocks,
     )
     each = max(places, 1)
     multiplied, gathered = product.flops / 2 / each, product.gathered / each
     laid = most_laid(used, weights)
     otherwise = columns_time(laid, gathered, multiplied, matrix.dims[0])
-    if pattern.nnz and direct_pays(pattern.nnz, places, otherwise):
-        return _direct_work(pattern.nnz, places, types)
+    entries = matrix.nnz if matrix.format == "nm" else pattern.nnz
+    if entries and direct_pays(entries, places, otherwise):
+        return _direct_work(entries, places, types)
     rows = rows_laid(used, types, attrs)
     if gathered:
         rows = weights if used >= SCATTERED * weights else used
@@ -155,7 +171,7 @@ def blocks_work(
         return with_columns(product, types, attrs, rows_laid(k, types, attrs))
     used = pattern.nonzero_cols
     rows = used if used < SCATTERED * k else k
-    return with_columns(block_work((matrix, columns)), types, attrs, rows)
+    return with_columns(block_work((matrix, columns), pattern.row_counts), types, attrs, rows)
 
 
 def _direct_work(entries: int, places: int, types: tuple[TensorType, ...]) -> Work:
@@ -168,6 +184,8 @@ def _direct_work(entries: int, places: int, types: tuple[TensorType, ...]) -> Wo
         gathered=float(x.size),
         calls=CALLS + 2.0 * entries * tiles,
         unit="elementwise",
+        rows=float(entries * tiles),
+        way="direct",
     )
 
 

@@ -1,4 +1,4 @@
-"""From a plain array, or a matrix in one format, to another format: one pass over its elements."""
+"""From a plain array to any format: one pass over its elements."""
 
 import math
 

@@ -8,11 +8,12 @@ import numpy as np
 from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.tensor_type import TensorType
 from minisparse.kernels.counts import Counts
-from minisparse.kernels.kernel import Finish, Kernel, Level
+from minisparse.kernels.kernel import Finish, Kernel, Level, Work
 from minisparse.kernels.matmul.dense import finish_in_parts
+from minisparse.kernels.product import product_work
 from minisparse.kernels.spmm import dense as spmm_dense
 from minisparse.kernels.spmm_t import dense
-from minisparse.ops import DSMM
+from minisparse.ops import DSMM, Attrs
 
 
 def bytes_moved(b: TensorType, a: TensorType) -> int:
@@ -46,11 +47,17 @@ def vectorized(b: Array, a: Array, out: Array | None = None, finish: Finish | No
     return c
 
 
+def work(pattern: object, types: tuple[TensorType, ...], attrs: Attrs | None = None) -> Work:
+    """Return the work of one product, zeros and all."""
+    (n, m), a = types[0].dims, types[1]
+    return product_work(n, m, a.dims[1], types[0].itemsize)
+
+
 DSMM_DENSE = Kernel(
     DSMM,
     None,
     bytes_moved,
     loops=loops,
-    vectorized=Level(vectorized, fuses=True),
+    vectorized=Level(vectorized, work=work, fuses=True),
     counts=counts,
 )

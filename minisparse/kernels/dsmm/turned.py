@@ -61,5 +61,6 @@ def work(pattern: Pattern, types: tuple[TensorType, ...], attrs: Attrs | None = 
     """Return what the panels do, and two more passes over B and C."""
     b, a = types
     found = columns.work(pattern, (a, replace(b, shape=b.shape[::-1])))
-    elements = b.dims[0] * (a.dims[0] + a.dims[1])
-    return replace(found, bytes=found.bytes + 2 * elements * b.itemsize)
+    elements = float(b.dims[0] * (a.dims[0] + a.dims[1]))
+    # Each element is fetched from, or brought to, another line of a cache.
+    return replace(found, gathered=found.gathered + elements, calls=found.calls + 4)

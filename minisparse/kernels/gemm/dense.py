@@ -3,12 +3,15 @@
 BLAS takes transposed operands as they lie, so that ``transA`` and ``transB`` cost nothing.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from minisparse.core.dtypes import Array
 from minisparse.core.tensor_type import TensorType
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Finish, Kernel, Level, Work
+from minisparse.kernels.product import product_work
 from minisparse.kernels.wide import common_dtype, wide_dtype, widen
 from minisparse.ops import GEMM, Attrs
 
@@ -111,7 +114,10 @@ def vectorized(
 
 def work(pattern: None, types: tuple[TensorType, ...], attrs: Attrs) -> Work:
     """Return the work of one large product; all else passes over its result."""
-    return Work(GEMM.flops(types, attrs), bytes_moved(*types), calls=1, unit="matmul")
+    (m, k), n = types[0].dims, types[1].dims[0 if attrs["transB"] else 1]
+    if attrs["transA"]:
+        m, k = k, m
+    return replace(product_work(m, k, n, types[0].itemsize), bytes=float(bytes_moved(*types)))
 
 
 GEMM_DENSE = Kernel(

@@ -4,13 +4,16 @@ What the sparse kernels have to beat: the whole product, and one multiplication 
 a time, so that they are near when they are multiplied.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.tensor_type import TensorType
 from minisparse.kernels.counts import Counts, widened_bytes
-from minisparse.kernels.kernel import Kernel, Level
-from minisparse.ops import SDDMM
+from minisparse.kernels.kernel import Kernel, Level, Work
+from minisparse.kernels.product import product_work
+from minisparse.ops import SDDMM, Attrs
 
 CELLS = 1 << 20
 """Cells of C that are computed at once."""
@@ -62,11 +65,20 @@ def vectorized(a: Array, x: Array, y: Array, out: Array | None = None) -> Array:
     return c
 
 
+def work(pattern: object, types: tuple[TensorType, ...], attrs: Attrs | None = None) -> Work:
+    """Return the work of the product, and of two passes over what it gives."""
+    a, x, _ = types
+    (m, n), depth = a.dims, x.dims[1]
+    steps = max(1, a.size // CELLS)
+    product = product_work(m, depth, n, x.itemsize)
+    return replace(product, bytes=product.bytes + 4.0 * a.size * a.itemsize, calls=6.0 * steps)
+
+
 SDDMM_DENSE = Kernel(
     SDDMM,
     None,
     bytes_moved,
     loops=loops,
-    vectorized=Level(vectorized, takes_out=True),
+    vectorized=Level(vectorized, work=work, takes_out=True),
     counts=counts,
 )

@@ -35,8 +35,13 @@ CELLS = 1 << 20
 """Cells that a rectangle may have."""
 GATHERED = 1 << 16
 """Elements of each factor that are gathered at once: a quarter of a level-2 cache."""
+SIDE = 32
+"""Of the squares in which entries are expected to come."""
 SHARED = 1 << 22
 """From so many multiply-adds on, threads share the tiles; below, to hand them over costs more."""
+
+LINE = 40
+"""To begin a line that is gathered takes as long as to copy so many elements."""
 
 
 class Rectangle(NamedTuple):
@@ -207,16 +212,57 @@ def by_rectangles(a: TensorType) -> bool:
     return a.density >= DENSE and n * min(m, ROWS) <= CELLS
 
 
+def expected_tiles(pattern: Pattern) -> tuple[Array, Array]:
+    """Return how many entries each block of rows has, and how many cells its rectangle.
+
+    Entries come in squares of ``SIDE``, as many in each as the pattern has on average. If u of them
+    lie anywhere in a row of N, u - 1 of the u + 1 parts into which they cut it lie between the
+    first and the last one. A band reaches no further than it is wide.
+
+    Parameters
+    ----------
+    pattern : Pattern
+        Where the nonzeros are.
+
+    Examples
+    --------
+    >>> from minisparse.formats import find_pattern
+    >>> counts, cells = expected_tiles(find_pattern(np.kron(np.eye(2), np.ones((64, 64)))))
+    >>> counts, cells
+    (array([4096, 4096]), array([5734.4, 5734.4]))
+    """
+    m, n = pattern.shape
+    begin = np.arange(0, m, ROWS)
+    counts = np.add.reduceat(pattern.row_counts, begin) if m else pattern.row_counts
+    height = np.minimum(m - begin, ROWS)
+    each = max(pattern.nnz / max(pattern.blocks[SIDE], 1), 1.0)
+    squares = np.maximum(counts / each, 1.0)
+    span = np.minimum(n, SIDE + (n - SIDE) * (squares - 1) / (squares + 1))
+    span = np.minimum(span, ROWS + 2 * pattern.bandwidth)
+    return counts, height * np.maximum(span, 1) * (counts > 0)
+
+
 def work(pattern: Pattern, types: tuple[TensorType, ...], attrs: Attrs | None = None) -> Work:
-    """Return what is done for entries that lie anywhere: by rectangles where they are many."""
+    """Return what is done: rectangles where blocks of rows are expected to want enough of theirs.
+
+    Where some blocks want that and some do not, the work is of the kind that most entries are.
+    """
     a, x, _ = types
     (m, n), depth = a.dims, x.dims[1]
+    counts, cells = expected_tiles(pattern)
+    picked = (cells <= CELLS) & (counts >= DENSE * cells) & (counts > 0)
+    area, pairs = float(cells[picked].sum()), float(counts[~picked].sum())
+    gathered = 2.0 * pairs * depth
+    calls = 8.0 * float(picked.sum()) + (6.0 * (1 + gathered / (2 * GATHERED)) if pairs else 0.0)
     factors = (m + n) * depth * x.itemsize + 3 * a.nnz * (x.itemsize + 8)
-    if by_rectangles(a):
-        cells = m * n
-        tiles = -(-m // ROWS)
-        return Work(2.0 * cells * depth, factors + 2.0 * cells * x.itemsize, a.nnz, 8.0 * tiles)
-    gathered = 2.0 * a.nnz * depth
-    calls = 6.0 * (1 + gathered / (2 * GATHERED))
-    moved = factors + 2 * gathered * x.itemsize
-    return Work(2.0 * a.nnz * depth, moved, gathered, calls, unit="elementwise")
+    rectangles = 2 * pairs < counts.sum()
+    return Work(
+        flops=2.0 * (area + pairs) * depth if rectangles else 2.0 * pairs * depth,
+        bytes=factors + 2.0 * (area + gathered) * x.itemsize,
+        gathered=gathered + (a.nnz - pairs) + (n * depth if a.nnz >= n else 0),  # Y is turned
+        calls=max(calls, 6.0),
+        unit="matmul" if rectangles else "elementwise",
+        indices=16.0 * a.nnz,
+        entries=2.0 * LINE * pairs,
+        way="rectangles" if rectangles else "pairs",
+    )

@@ -92,7 +92,7 @@ def _side_by_side(a: BSR, block_rows: Array, count: int) -> panels.Chunk:
 
 def work(pattern: Pattern, types: tuple[TensorType, ...], attrs: Attrs | None = None) -> Work:
     """Return what the block rows do; the type tells how many blocks there are."""
-    return block_work(types)
+    return block_work(types, pattern.row_counts)
 
 
 SPMM_BSR = Kernel(

@@ -58,7 +58,9 @@ def prepare(a: COO, columns: int = 256) -> panels.Panels:
 
 def work(pattern: Pattern, types: tuple[TensorType, ...], attrs: Attrs | None = None) -> Work:
     """Return what the panels to expect of this pattern do, after a sort."""
-    return with_sort(panel_work(pattern.row_counts, pattern.nonzero_cols, types), types[0])
+    return with_sort(
+        panel_work(pattern.row_counts, pattern.nonzero_cols, types, pattern.blocks), types[0]
+    )
 
 
 SPMM_COO = Kernel(

@@ -59,7 +59,7 @@ def prepare(a: CSR, columns: int = 256) -> panels.Panels:
 
 def work(pattern: Pattern, types: tuple[TensorType, ...], attrs: Attrs | None = None) -> Work:
     """Return what the panels to expect of this pattern do."""
-    return panel_work(pattern.row_counts, pattern.nonzero_cols, types)
+    return panel_work(pattern.row_counts, pattern.nonzero_cols, types, pattern.blocks)
 
 
 SPMM_CSR = Kernel(

@@ -9,9 +9,10 @@ import numpy as np
 from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.tensor_type import TensorType
 from minisparse.kernels.counts import Counts, widened_bytes
-from minisparse.kernels.kernel import Kernel, Level
+from minisparse.kernels.kernel import Kernel, Level, Work
+from minisparse.kernels.product import product_work
 from minisparse.kernels.wide import widen
-from minisparse.ops import SPMM
+from minisparse.ops import SPMM, Attrs
 
 
 def bytes_moved(a: TensorType, b: TensorType) -> int:
@@ -60,11 +61,17 @@ def vectorized(a: Array, b: Array, out: Array | None = None) -> Array:
     return out
 
 
+def work(pattern: object, types: tuple[TensorType, ...], attrs: Attrs | None = None) -> Work:
+    """Return the work of one product, zeros and all."""
+    (m, k), b = types[0].dims, types[1]
+    return product_work(m, k, b.dims[1], b.itemsize)
+
+
 SPMM_DENSE = Kernel(
     SPMM,
     None,
     bytes_moved,
     loops=loops,
-    vectorized=Level(vectorized, takes_out=True),
+    vectorized=Level(vectorized, work=work, takes_out=True),
     counts=counts,
 )

@@ -16,7 +16,7 @@ from minisparse.kernels.kernel import Kernel, Level, Work
 from minisparse.kernels.spmm import panels
 from minisparse.kernels.spmm.packing import pack
 from minisparse.kernels.spmm.rows import stored_rows
-from minisparse.kernels.spmm.work import panel_work
+from minisparse.kernels.spmm.work import nm_columns, panel_work
 from minisparse.ops import SPMM, Attrs
 
 
@@ -64,7 +64,9 @@ def prepare(a: NM, columns: int = 256) -> panels.Panels:
 def work(pattern: Pattern, types: tuple[TensorType, ...], attrs: Attrs | None = None) -> Work:
     """Return what the panels do; every row stores equally many values, padding included."""
     m, k = types[0].dims
-    return panel_work(np.full(m, min(types[0].nnz // max(m, 1), k)), k, types)
+    return panel_work(
+        np.full(m, min(types[0].nnz // max(m, 1), k)), nm_columns(pattern, types[0]), types
+    )
 
 
 SPMM_NM = Kernel(

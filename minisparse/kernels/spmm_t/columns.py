@@ -31,11 +31,11 @@ def work(pattern: Pattern, types: tuple[TensorType, ...], attrs: Attrs | None = 
     a, b = types
     turned = transposed(a), b
     if a.format == BSR.format:
-        return block_work(turned)
+        return block_work(turned, pattern.col_counts)
     if a.format == NM.format:  # where the padding lies is not known: as if evenly spread
         m, k = a.dims
         return with_sort(panel_work(np.full(k, min(a.nnz // max(k, 1), m)), m, turned), a)
-    found = panel_work(pattern.col_counts, pattern.nonzero_rows, turned)
+    found = panel_work(pattern.col_counts, pattern.nonzero_rows, turned, pattern.blocks)
     return found if a.format == CSC.format else with_sort(found, a)
 
 

@@ -6,10 +6,12 @@ What every sparse kernel has to beat. BLAS takes A as it lies, and reads it the 
 import numpy as np
 
 from minisparse.core.dtypes import Array, accumulator
+from minisparse.core.tensor_type import TensorType
 from minisparse.kernels.counts import Counts
-from minisparse.kernels.kernel import Kernel, Level
+from minisparse.kernels.kernel import Kernel, Level, Work
+from minisparse.kernels.product import product_work
 from minisparse.kernels.spmm import dense
-from minisparse.ops import SPMM_T
+from minisparse.ops import SPMM_T, Attrs
 
 
 def loops(a: Array, b: Array) -> Array:
@@ -34,11 +36,17 @@ def vectorized(a: Array, b: Array, out: Array | None = None) -> Array:
     return dense.vectorized(a.T, b, out)
 
 
+def work(pattern: object, types: tuple[TensorType, ...], attrs: Attrs | None = None) -> Work:
+    """Return the work of one product, zeros and all."""
+    (m, k), b = types[0].dims, types[1]
+    return product_work(k, m, b.dims[1], b.itemsize)
+
+
 SPMM_T_DENSE = Kernel(
     SPMM_T,
     None,
     dense.bytes_moved,
     loops=loops,
-    vectorized=Level(vectorized, takes_out=True),
+    vectorized=Level(vectorized, work=work, takes_out=True),
     counts=counts,
 )

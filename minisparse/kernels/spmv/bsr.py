@@ -13,7 +13,7 @@ from minisparse.formats import BSR, Pattern
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Kernel, Level, Work
 from minisparse.kernels.spmm import bsr as spmm_bsr
-from minisparse.kernels.spmm.work import block_work
+from minisparse.kernels.spmm.work import block_lines, block_work
 from minisparse.kernels.spmv import packed
 from minisparse.ops import SPMV, Attrs
 
@@ -59,10 +59,11 @@ def prepare(a: BSR, columns: int = 1) -> packed.Packed:
 def work(pattern: Pattern, types: tuple[TensorType, ...], attrs: Attrs | None = None) -> Work:
     """Return what the block rows do for one column, or rows that are all alike."""
     a, x = types
-    m, k = a.dims
+    k = a.dims[1]
     if a.nnz <= FEW:
-        return packed.work_of(np.full(m, min(a.nnz // max(m, 1), k)), k, types)
-    return block_work((a, TensorType((*x.shape, 1), x.dtype)))
+        rows, columns = block_lines(pattern, a)
+        return packed.work_of(np.full(rows, min(a.nnz // max(rows, 1), k)), columns, types)
+    return block_work((a, TensorType((*x.shape, 1), x.dtype)), pattern.row_counts)
 
 
 SPMV_BSR = Kernel(

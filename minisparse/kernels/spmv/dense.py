@@ -3,14 +3,20 @@
 What every sparse kernel has to beat: BLAS reads A once, as fast as memory gives it.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.tensor_type import TensorType
 from minisparse.kernels.counts import Counts
-from minisparse.kernels.kernel import Kernel, Level
+from minisparse.kernels.kernel import Kernel, Level, Work
+from minisparse.kernels.product import product_work
 from minisparse.kernels.spmm import dense as spmm_dense
-from minisparse.ops import SPMV
+from minisparse.ops import SPMV, Attrs
+
+CALLS = 6.0
+"""As long as so many calls takes what is general in a dense product, whatever it computes."""
 
 
 def bytes_moved(a: TensorType, x: TensorType) -> int:
@@ -35,11 +41,18 @@ def counts(a: Array, x: Array) -> Counts:
     return spmm_dense.counts(a, x[:, None])
 
 
+def work(pattern: object, types: tuple[TensorType, ...], attrs: Attrs | None = None) -> Work:
+    """Return the work of reading A once."""
+    m, k = types[0].dims
+    found = product_work(m, k, 1, types[1].itemsize, "filled")  # as a filled matrix is
+    return replace(found, calls=CALLS, rows=float(m))
+
+
 SPMV_DENSE = Kernel(
     SPMV,
     None,
     bytes_moved,
     loops=loops,
-    vectorized=Level(spmm_dense.vectorized, takes_out=True),
+    vectorized=Level(spmm_dense.vectorized, work=work, takes_out=True),
     counts=counts,
 )

@@ -12,6 +12,7 @@ from minisparse.formats import NM, Pattern
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Kernel, Level, Work
 from minisparse.kernels.spmm import nm as spmm_nm
+from minisparse.kernels.spmm.work import nm_columns
 from minisparse.kernels.spmv import packed
 from minisparse.ops import SPMV, Attrs
 
@@ -43,7 +44,7 @@ def counts(a: NM, x: Array) -> Counts:
 def work(pattern: Pattern, types: tuple[TensorType, ...], attrs: Attrs | None = None) -> Work:
     """Return what the rows do; each stores equally many values, padding included."""
     (m, k), stored = types[0].dims, types[0].nnz
-    columns = pattern.nonzero_cols if pattern.nnz == stored else k  # padding may be anywhere
+    columns = nm_columns(pattern, types[0])
     return packed.work_of(np.full(m, min(stored // max(m, 1), k)), columns, types)
 
 

@@ -103,9 +103,22 @@ def work_of(row_counts: Array, columns: int, types: tuple[TensorType, ...]) -> W
     lengths = np.sort(row_counts[row_counts > 0])[::-1]
     cells = len(lengths) * columns
     if _is_nearly_full(int(lengths.sum()), cells, accumulator(a.dtype)):
-        return Work(2.0 * cells, float((cells + 2 * k + 2 * m) * itemsize), 0.0, 8.0)
+        moved = float((cells + 2 * k + 2 * m) * itemsize)
+        checked = lengths.sum() < cells  # x must be finite where it meets what is not stored
+        calls = 3.0 + 3 * (columns < k) + 5 * (len(lengths) < m) + 5 * bool(checked)
+        picked = float((columns < k) * columns + (len(lengths) < m) * m)
+        return Work(2.0 * cells, moved, picked, calls, rows=float(m), way="filled")
     cuts = list(slices.cut(lengths))
     slots = sum(float(lengths[first]) * (last - first) for first, last in cuts)
     # Per slot: an index, and what is gathered is written and read beside the value.
     moved = slots * (8 + 3 * itemsize) + (2 * k + 3 * m) * itemsize
-    return Work(2.0 * slots, moved, slots, 8.0 + 4.0 * len(cuts))
+    return Work(
+        2.0 * slots,
+        moved,
+        slots,
+        8.0 + 4.0 * len(cuts),
+        unit="elementwise",
+        indices=8.0 * slots,
+        rows=float(m),
+        way="slices",
+    )

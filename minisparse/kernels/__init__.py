@@ -6,7 +6,7 @@ from minisparse.core.discover import declared
 from minisparse.kernels.call import Prepared, call, prepare
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.execute import EPILOGUE_OPS, bind, execute, make_finish, pack
-from minisparse.kernels.kernel import LEVELS, Finish, Kernel, Level, Work
+from minisparse.kernels.kernel import GENERATED, LEVELS, Finish, Kernel, Level, Work
 from minisparse.kernels.library import PROVIDERS, Provider
 from minisparse.kernels.lookup import find_level, kernels_for, level_of, usable_levels
 from minisparse.kernels.plain import plain_kernels
@@ -17,6 +17,7 @@ KERNELS: dict[str, Kernel]
 
 __all__ = [
     "EPILOGUE_OPS",
+    "GENERATED",
     "KERNELS",
     "LEVELS",
     "PROVIDERS",

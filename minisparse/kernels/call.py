@@ -103,6 +103,11 @@ class Prepared:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what pickle keeps: of op and kernel the names."""
+        if self.kernel.name not in {kernel.name for kernel in kernels_for(self.op)}:
+            raise UnsupportedOpError(
+                f"{self.kernel.name} was generated, and is not found again by its name: pickle the "
+                f"matrix, and generate the kernel anew"
+            )
         names = {"op": self.op.name, "kernel": self.kernel.name}
         return {n: x for n, x in vars(self).items() if n != "_level"} | names
 

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from minisparse.core.dtypes import Array
+from minisparse.core.errors import InternalError
 from minisparse.formats import Matrix
 from minisparse.kernels.kernel import Finish, Level
 from minisparse.kernels.lookup import find_level
-from minisparse.ops import ADD, ADD_BIAS, CLIP, GELU, RELU, SILU, Op
+from minisparse.kernels.plain import UFUNCS
+from minisparse.ops import ADD, ADD_BIAS, CLIP, GELU, MULTIPLY, RELU, SILU, Attrs, Op
 
 EPILOGUE_OPS: tuple[Op, ...] = (ADD_BIAS, RELU, GELU, SILU, CLIP, ADD)
 """Ops that can finish another's result: each element by itself.
@@ -65,6 +67,8 @@ def execute(
         Where the result goes; of its shape and dtype.
     """
     complete = dict(attrs or {})
+    if level.whole is not None:
+        return _execute_whole(op, level, operands, complete, out)
     base, *rest = op.split(operands)
     keywords = op.attrs_of(op.base, complete)
     in_place = _fits_in_place(base, rest)
@@ -89,6 +93,19 @@ def execute(
     return out
 
 
+def _execute_whole(
+    op: Op, level: Level, operands: Sequence[Any], attrs: Attrs, out: Array | None
+) -> Any:
+    """Run a level that has the epilogue inlined, and its attributes baked in."""
+    if level.whole != attrs:
+        raise InternalError(f"{op.name} is run with {attrs} by a level made for {level.whole}")
+    result = level.run(*operands)
+    if out is None:
+        return result
+    out[...] = result
+    return out
+
+
 def bind(op: Op, level: Level, attrs: Mapping[str, Any]) -> Callable[..., Any]:
     """Return what :func:`execute` would do again and again, all but the operands settled.
 
@@ -100,15 +117,47 @@ def bind(op: Op, level: Level, attrs: Mapping[str, Any]) -> Callable[..., Any]:
     Returns
     -------
     callable
-        From the operands to the result.
+        From the operands to the result; it takes ``out=`` where the level does.
     """
     if op.epilogue:
         return partial(_execute_fused, op, level, dict(attrs))
+    if level.settle is not None:
+        return level.settle(**attrs)
     return partial(level.run, **attrs) if attrs else level.run
 
 
-def _execute_fused(op: Op, level: Level, attrs: Mapping[str, Any], *operands: Any) -> Any:
-    return execute(op, level, operands, attrs)
+def _execute_fused(
+    op: Op, level: Level, attrs: Mapping[str, Any], *operands: Any, out: Array | None = None
+) -> Any:
+    return execute(op, level, operands, attrs, out)
+
+
+def in_place_operands(op: Op, level: Level) -> tuple[int, ...]:
+    """Return which operands a result may be written over, ``out`` being that very array.
+
+    Those of ops that compute each element from the elements at its place. A fused op is none of
+    these: its base writes the result before the epilogue reads what is added to it.
+
+    Parameters
+    ----------
+    op : Op
+        What is computed.
+    level : Level
+        How; one that takes ``out=``.
+
+    Examples
+    --------
+    >>> from minisparse.kernels import KERNELS
+    >>> from minisparse.ops import ADD, SOFTMAX
+    >>> [in_place_operands(op, KERNELS[f"{op.name}_dense"].levels["vectorized"])
+    ...  for op in (ADD, SOFTMAX)]
+    [(0, 1), ()]
+    """
+    if not level.takes_out or op.parts:
+        return ()
+    if op in (ADD, MULTIPLY) or op.name in UFUNCS:
+        return tuple(range(len(op.operands)))
+    return (0,) if op.elementwise or op in EPILOGUE_OPS else ()
 
 
 def _fits_in_place(base: Sequence[Any], rest: Sequence[Sequence[Array]]) -> bool:

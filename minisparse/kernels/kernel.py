@@ -4,7 +4,7 @@ A kernel is a plain value. Nothing in it checks shapes or dtypes: the op did tha
 level, ``library``, is not written here but lent: see :mod:`minisparse.kernels.library`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,6 +15,8 @@ from minisparse.ops import Op
 
 LEVELS = ("loops", "vectorized", "gpu")
 """The levels that are ours, slowest first."""
+GENERATED = "generated"
+"""What plans call the array code that was written for one matrix: see ``kernels/generate``."""
 
 
 class Finish(Protocol):
@@ -44,6 +46,16 @@ class Work:
         near: below 1 for batches of thin matrices.
     unit : {"matmul", "elementwise"}
         What does the arithmetic: the library's matrix multiplication, or one pass per operation.
+    indices : float
+        How many of the bytes are indices and pointers.
+    rows : float
+        Runs that are begun, whatever they hold: rows that are summed one by one, or products of a
+        batch.
+    entries : float
+        Elements that are gone through once, whatever they meet: lines that are gathered, elements
+        of a factor that a library packs before it multiplies.
+    way : str
+        Which of its ways a kernel takes, where it has several; kernels that share one share this.
     """
 
     flops: float
@@ -52,6 +64,10 @@ class Work:
     calls: float = 1.0
     efficiency: float = 1.0
     unit: str = "matmul"
+    indices: float = 0.0
+    rows: float = 0.0
+    entries: float = 0.0
+    way: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +90,17 @@ class Level:
     fuses : bool
         Whether ``run`` takes ``finish=`` and applies it tile by tile; it then takes ``out=`` too.
     takes_out : bool
-        Whether ``run`` takes ``out=``, an array of the result's shape and dtype to write to.
+        Whether ``run`` takes ``out=``, an array of the result's shape and dtype to write to. It is
+        apart from all operands, or one of them where
+        :func:`~minisparse.kernels.execute.in_place_operands` says so.
     prepare_once : callable, optional
         As ``prepare``, for a matrix that is used in a single call: what is cheap to make.
+    settle : callable, optional
+        ``settle(**attrs)`` returns what does as ``run`` with these attributes would, again and
+        again: what depends on attributes alone is found once.
+    whole : mapping, optional
+        Of a level that computes a fused op as a whole, its epilogue inlined: the attributes that
+        are baked in. ``run`` takes the epilogue's operands too then, and no attributes.
     """
 
     run: Callable[..., Any]
@@ -85,6 +109,8 @@ class Level:
     fuses: bool = False
     takes_out: bool = False
     prepare_once: Callable[..., Any] | None = None
+    settle: Callable[..., Callable[..., Any]] | None = None
+    whole: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         """Whoever can finish tiles of a result can be told where it goes."""

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 from minisparse.core.discover import declared
 from minisparse.core.errors import MissingExtraError, UnsupportedOpError, UsageError
-from minisparse.kernels.kernel import LEVELS, Kernel, Level
+from minisparse.kernels.kernel import GENERATED, LEVELS, Kernel, Level
 from minisparse.kernels.library import PROVIDERS, choose
 from minisparse.kernels.plain import plain_kernel
 from minisparse.ops import Op
@@ -91,6 +91,8 @@ def name_level(op: Op, format: str, level: str, types: Types = ()) -> tuple[Kern
 def level_of(kernel: Kernel, name: str) -> Level:
     """Return a level by its name: one of the kernel's own, or a provider's for its op and format.
 
+    A kernel that writes itself for a matrix has array code alone, and that is ``"generated"``.
+
     Examples
     --------
     >>> from minisparse.kernels import KERNELS
@@ -99,6 +101,8 @@ def level_of(kernel: Kernel, name: str) -> Level:
     """
     if name in LEVELS:
         return kernel.levels[name]
+    if name == GENERATED:
+        return kernel.levels["vectorized"]
     return PROVIDERS[name].offers[kernel.op.name, kernel.format_name].level
 
 
@@ -108,7 +112,8 @@ def usable_levels(level: str, libraries: str | Collection[str] = "none") -> tupl
     Parameters
     ----------
     level : str
-        One of ours; ``"library"`` for all that are installed; or a library's name.
+        One of ours, ``"vectorized"`` taking what is generated along; ``"generated"`` for that
+        alone; ``"library"`` for all that are installed; or a library's name.
     libraries : str or collection of str
         Besides: ``"none"``, ``"auto"`` for all that are installed, or names.
 
@@ -122,10 +127,10 @@ def usable_levels(level: str, libraries: str | Collection[str] = "none") -> tupl
     Examples
     --------
     >>> usable_levels("vectorized")
-    ('vectorized',)
+    ('vectorized', 'generated')
     """
-    if level not in (*LEVELS, "library", *PROVIDERS):
-        known = ", ".join((*LEVELS, "library", *PROVIDERS))
+    if level not in (*LEVELS, GENERATED, "library", *PROVIDERS):
+        known = ", ".join((*LEVELS, GENERATED, "library", *PROVIDERS))
         raise UsageError(f"there is no level '{level}'; levels: {known}")
     here = [name for name, p in PROVIDERS.items() if p.is_installed]
     if level == "library" and not here:
@@ -134,10 +139,10 @@ def usable_levels(level: str, libraries: str | Collection[str] = "none") -> tupl
     asked = [libraries] if isinstance(libraries, str) else list(libraries)
     if libraries in ("none", "auto"):
         asked = here if libraries == "auto" else []
-    first = here if level == "library" else [level]
+    first = {"library": here, "vectorized": [level, GENERATED]}.get(level, [level])
     found = dict.fromkeys((*first, *asked))
     for name in found:
-        if name not in (*LEVELS, *PROVIDERS):
+        if name not in (*LEVELS, GENERATED, *PROVIDERS):
             raise UsageError(f"there is no library '{name}'; libraries: {', '.join(PROVIDERS)}")
         if name in PROVIDERS and name not in here:
             raise MissingExtraError(f"{PROVIDERS[name].missing}")

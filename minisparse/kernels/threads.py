@@ -15,6 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from minisparse.kernels import blas
+from minisparse.kernels.scratch import shared_by
 
 T = TypeVar("T")
 
@@ -67,8 +68,9 @@ def share(work: Callable[[T], object], items: Iterable[T], threads: int) -> None
     if threads < 2 or len(waiting) < 2:
         until_none_is_left()
         return
-    with blas.one_thread():
-        helpers = [_pool().submit(until_none_is_left) for _ in range(min(threads, MOST) - 1)]
+    with blas.one_thread(), shared_by(min(threads, MOST)):
+        count = min(threads, MOST) - 1
+        helpers = [_pool(count).submit(until_none_is_left) for _ in range(count)]
         try:
             until_none_is_left()
         finally:  # the caller's arrays are in use until all have stopped
@@ -80,8 +82,9 @@ def share(work: Callable[[T], object], items: Iterable[T], threads: int) -> None
 
 
 @cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(MOST, "minisparse")
+def _pool(helpers: int) -> ThreadPoolExecutor:
+    """Return threads that wait for work: no more than help at once, for each keeps its scratch."""
+    return ThreadPoolExecutor(helpers, "minisparse")
 
 
 # A forked child has none of its parent's threads, but would wait for them.

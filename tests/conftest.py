@@ -10,6 +10,9 @@ import os
 
 import pytest
 
+# Plans must not depend on what was calibrated where the tests run.
+os.environ["MINISPARSE_PROFILE"] = "none"
+
 FORBID_SKIPS = os.environ.get("MINISPARSE_FORBID_SKIPS") == "1"
 GPU_TESTS = pytest.StashKey[set[str]]()
 

@@ -1,25 +1,37 @@
 """Every way in which a node could be computed, each with its price."""
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import numpy as np
-
-from minisparse.core.dtypes import DType
 from minisparse.core.errors import MinisparseError
-from minisparse.core.index import index_dtype
 from minisparse.core.symbolic import is_unknown
 from minisparse.core.tensor_type import DENSE, Layout, TensorType
-from minisparse.cost.model import price, price_library, work_of
+from minisparse.cost.model import (
+    Basis,
+    names_of,
+    price,
+    price_epilogue,
+    price_library,
+    work_of,
+)
+from minisparse.cost.once import convert_seconds, prepare_seconds
+from minisparse.cost.price import Price
+from minisparse.cost.stored import as_stored, stored_attrs
 from minisparse.cost.target import Target
-from minisparse.formats import Pattern, stored_bytes
+from minisparse.formats import stored_bytes
 from minisparse.graph import Graph, Node
-from minisparse.kernels import LEVELS, PROVIDERS, Kernel, Work, kernels_for
-from minisparse.ops import Attrs
+from minisparse.kernels import GENERATED, LEVELS, PROVIDERS, Kernel, Work, kernels_for, level_of
+from minisparse.ops import CONVERT, Attrs
 from minisparse.ops.dims import may_equal
 
 BLOCK_SIZES = (4, 8, 16, 32)
 """Square blocks that are tried for BSR."""
+UNPADDED = ("coo", "csr", "csc")
+"""Formats that store nothing but the entries that they are given."""
+WRITTEN = ("csr", "bsr", "nm")
+"""Formats for which kernels are generated; the others give the code that CSR gives."""
+SPARSE_ENOUGH = 0.5
+"""Density up to which they are."""
 
 
 @dataclass(frozen=True)
@@ -34,25 +46,58 @@ class Candidate:
         At which level; of a library, its name.
     layout : Layout
         How the weight is stored for it.
-    seconds : float
-        Predicted time of one call.
+    price : Price
+        Predicted time of one call, and where it goes.
     work : Work
         What the prediction is made of.
     weight_bytes : int
         Bytes of the weight in this layout; 0 for an op without one.
+    prepare_seconds : float
+        Predicted time that packing the weight takes, once.
+    convert_seconds : float
+        Predicted time of bringing the weight into this layout from the one in which the graph has
+        it, once; 0 where it is in it.
+    measured_seconds : float, optional
+        Measured time of one call, where it was measured.
+    basis : Basis, optional
+        On which data the price is predicted; None where that is a guess.
     """
 
     kernel: Kernel
     level: str
     layout: Layout
-    seconds: float
+    price: Price
     work: Work
     weight_bytes: int
+    prepare_seconds: float = 0.0
+    convert_seconds: float = 0.0
+    measured_seconds: float | None = None
+    basis: Basis | None = None
 
     @property
     def name(self) -> str:
         """Layout and level: ``"bsr 8x8 vectorized"``, ``"csr scipy"``."""
         return f"{self.layout} {self.level}"
+
+    @property
+    def seconds(self) -> float:
+        """Predicted time of one call."""
+        return self.price.seconds
+
+    @property
+    def once_seconds(self) -> float:
+        """Predicted time of what is done once: conversion and packing."""
+        return self.convert_seconds + self.prepare_seconds
+
+    def total_seconds(self, calls: int) -> float:
+        """Return the predicted time of a call with its share of what is done once.
+
+        Parameters
+        ----------
+        calls : int
+            How many calls there will be: see :attr:`Target.calls`.
+        """
+        return self.seconds + self.once_seconds / max(calls, 1)
 
 
 def candidates(graph: Graph, node: Node, target: Target) -> tuple[Candidate, ...]:
@@ -83,6 +128,12 @@ def _legal(graph: Graph, node: Node, target: Target, levels: Collection[str]) ->
         for layout in _layouts(graph, node, kernel)
         for level in _levels(kernel, levels)
     ]
+    if GENERATED in levels:
+        found += [
+            _priced(graph, node, kernel, GENERATED, layout, target)
+            for kernel in _generated(graph, node)
+            for layout in _layouts(graph, node, kernel)
+        ]
     return [candidate for candidate in found if candidate is not None]
 
 
@@ -94,6 +145,23 @@ def _levels(kernel: Kernel, levels: Collection[str]) -> list[str]:
     return own + lent
 
 
+def _generated(graph: Graph, node: Node) -> Iterator[Kernel]:
+    """Yield the kernels that would write themselves for a node's constant weight.
+
+    Only where it has zeros to speak of, and in formats that lead to different code.
+    """
+    at = node.op.base.weight
+    name = node.inputs[at] if at is not None and at < len(node.inputs) else ""
+    pattern = graph.patterns.get(name)
+    if name not in graph.constants or pattern is None or pattern.density > SPARSE_ENOUGH:
+        return
+    from minisparse.kernels.generate import can_generate, generated_kernels  # which few plans need
+
+    for format in sorted({*WRITTEN, graph.types[name].format} - {"dense"}):
+        if can_generate(node.op, format):
+            yield generated_kernels(node.op, format, node.attrs)
+
+
 def _layouts(graph: Graph, node: Node, kernel: Kernel) -> Iterator[Layout]:
     """Yield the layouts of the weight that a kernel could be given."""
     at = node.op.base.weight
@@ -103,9 +171,13 @@ def _layouts(graph: Graph, node: Node, kernel: Kernel) -> Iterator[Layout]:
         return
     name = node.inputs[at]
     pattern, now = graph.patterns.get(name), graph.types[name].layout
-    if name not in graph.constants or pattern is None:
+    if name not in graph.constants or pattern is None or node.op is CONVERT:
         if kernel.format_name == now.format:
             yield now
+        return
+    if node.op.base.masked:
+        alike = {now, *map(Layout, UNPADDED)} if now.format in UNPADDED else {now}
+        yield from (layout for layout in alike if layout.format == kernel.format_name)
         return
     if kernel.format_name == "bsr":
         sizes = {(s, s) for s in BLOCK_SIZES if s <= min(pattern.shape)}
@@ -147,18 +219,43 @@ def _priced(
         if now.layout != then.layout or not alike:
             return None  # who reads the result would find another kind of value
     sizes = tuple(map(target.size, types))
+    basis: Basis | None = None
     if not _meet(node, types, sizes, attrs):
         work = _rough_work(sizes)
-        seconds = price(work, "vectorized", types[0].dtype, target.machine)
+        found = price(work, "vectorized", Basis(types[0].dtype), target.machine)
     elif level in PROVIDERS:
         if PROVIDERS[level].why_not(kernel.op.name, layout.format, node.op.split(sizes)[0]):
             return None
-        work, seconds = price_library(node.op, kernel, level, sizes, attrs, target.machine)
+        work, found = price_library(node.op, kernel, level, sizes, attrs, target.machine)
     else:
-        work = work_of(node.op, kernel, kernel.levels[level], pattern, sizes, attrs)
-        first = types[0] if types else graph.types[node.output]
-        seconds = price(work, level, first.dtype, target.machine)
-    return Candidate(kernel, level, layout, seconds, work, weight_bytes)
+        work = work_of(node.op, kernel, level_of(kernel, level), pattern, sizes, attrs)
+        result = target.size(graph.types[node.output])
+        basis = _basis(node, names_of(kernel, work), sizes, result, weight_bytes)
+        found = price(work, level, basis, target.machine)
+        if level != "loops":
+            found += price_epilogue(node.op, sizes, result, target.machine)
+    packing = converting = 0.0
+    if pattern is not None and at is not None:
+        own = level_of(kernel, level)
+        packing = prepare_seconds(kernel, own, work, sizes[at], target.machine)
+        converting = convert_seconds(graph.types[node.inputs[at]], sizes[at], target.machine)
+    return Candidate(
+        kernel, level, layout, found, work, weight_bytes, packing, converting, basis=basis
+    )
+
+
+def _basis(
+    node: Node,
+    names: tuple[str, ...],
+    types: Sequence[TensorType],
+    result: TensorType,
+    weight_bytes: int,
+) -> Basis:
+    """Return on which data one of our levels computes."""
+    at = node.op.base.weight
+    others = sum(t.nnz * t.itemsize for i, t in enumerate(types) if i != at)
+    reach = float(others + result.nnz * result.itemsize)
+    return Basis((types[0] if types else result).dtype, names, weight_bytes + reach, reach)
 
 
 def _meet(
@@ -182,37 +279,3 @@ def _rough_work(sizes: Sequence[TensorType]) -> Work:
     """Return the work of touching each operand once, where no more can be told."""
     elements = sum(type.nnz for type in sizes)
     return Work(elements, 2 * sum(type.nnz * type.itemsize for type in sizes), unit="elementwise")
-
-
-def stored_attrs(node: Node, weight: TensorType, layout: Layout) -> Attrs:
-    """Return a node's attributes once its weight is stored in a layout.
-
-    A stored filter is a row, so its height and width have to be said beside it.
-    """
-    if "kernel_shape" not in node.op.attrs or layout == DENSE or weight.ndim < 3:
-        return node.attrs
-    return {**node.attrs, "kernel_shape": weight.shape[2:]}
-
-
-def as_stored(type: TensorType, pattern: Pattern, layout: Layout) -> TensorType:
-    """Return the type that a weight of this pattern has once stored in ``layout``."""
-    if layout == DENSE:
-        return TensorType(pattern.shape, type.dtype)
-    m, k = pattern.shape
-    stored = pattern.nnz
-    width: DType | None = None
-    if layout.format == "bsr" and layout.block is not None:
-        r, c = layout.block
-        stored = pattern.count_blocks(r, c) * r * c
-    elif layout.format == "nm" and layout.block is not None:
-        n, group = layout.block
-        stored = m * -(-k // group) * n
-        width = np.dtype(np.uint8)  # positions within a group
-    return replace(
-        type,
-        shape=pattern.shape,
-        format=layout.format,
-        stored=stored,
-        index_dtype=width or index_dtype(pattern.shape, stored),
-        block=layout.block,
-    )

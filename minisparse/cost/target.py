@@ -6,11 +6,20 @@ from dataclasses import dataclass, field
 from minisparse.core.errors import MinisparseError
 from minisparse.core.symbolic import is_unknown
 from minisparse.core.tensor_type import TensorType
-from minisparse.cost.machine import Machine, find_machine
+from minisparse.cost.machine import Machine
+from minisparse.cost.machines import find_machine
 from minisparse.graph import Graph
 
 USUAL_SIZE = 64
 """What a named dimension is assumed to be where the caller did not say."""
+
+
+USUAL_CALLS = 10_000
+"""In how many calls a plan is expected to be used where the caller did not say."""
+
+
+POLICIES = ("predicted", "measured")
+"""How a candidate is chosen: by its price, or by timing the best few."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +34,27 @@ class Target:
         Expected sizes of named dimensions; prices depend on them, results never do.
     levels : tuple of str
         Kernel levels that may be chosen: ours, and libraries by their names.
+    calls : int
+        In how many calls the plan is expected to be used: what is done once, as converting and
+        packing a weight, is divided by it.
+    choose : mapping
+        From names of nodes to names of candidates that they have to be computed by.
+    policy : {"predicted", "measured"}
+        Whether the cheapest candidate is taken as predicted, or the best few are timed.
+    dynamic : bool
+        Whether a run may choose otherwise where it finds many zeros in what it is given.
+    timings : dict
+        Measured seconds by names of node and candidate: what one pass timed, the next knows.
     """
 
     machine: Machine = field(default_factory=lambda: find_machine("cpu"))
     sizes: Mapping[str, int] = field(default_factory=dict)
     levels: tuple[str, ...] = ("vectorized",)
+    calls: int = USUAL_CALLS
+    choose: Mapping[str, str] = field(default_factory=dict)
+    policy: str = "predicted"
+    dynamic: bool = True
+    timings: dict[tuple[str, str], float] = field(default_factory=dict, compare=False, repr=False)
 
     def size(self, type: TensorType) -> TensorType:
         """Return a type in which every size that is still unknown is the usual one."""

@@ -1,5 +1,6 @@
 """The cost model: what it counts, and how prices follow machine, shape and pattern."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -9,8 +10,17 @@ from minisparse.api import compile
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import UsageError
 from minisparse.core.tensor_type import DENSE, Layout
-from minisparse.cost import MACHINES, Target, candidates, find_machine, price
-from minisparse.cost.candidates import as_stored
+from minisparse.cost import (
+    MACHINES,
+    MemoryLevel,
+    Price,
+    Target,
+    candidates,
+    find_machine,
+    price,
+)
+from minisparse.cost.model import Basis
+from minisparse.cost.stored import as_stored
 from minisparse.formats import find_pattern, from_dense
 from minisparse.graph import Graph, GraphBuilder
 from minisparse.kernels import Work
@@ -36,18 +46,33 @@ def test_targets_by_name() -> None:
 
 
 def test_the_formula() -> None:
+    levels = MemoryLevel("cache", 100, 20.0, 5.0), MemoryLevel("memory", math.inf, 10.0, 2.0)
     m = replace(
-        MACHINE, matmul={"float32": 100.0}, other_matmul=1.0, bandwidth=10.0, gather=5.0, call=1.0
+        MACHINE,
+        matmul={"float32": 100.0},
+        other_matmul=1.0,
+        memory=levels,
+        call=1.0,
+        coefficients={},
     )
-    f32 = np.dtype("float32")
-    work = Work(flops=1000, bytes=20, gathered=50, calls=3, efficiency=0.5)
-    assert price(work, "vectorized", f32, m) == 3 + 1000 / 50 + 10
-    slow_memory = replace(m, bandwidth=0.5)  # traffic now outlasts the arithmetic
-    assert price(work, "vectorized", f32, slow_memory) == 3 + 40 + 10
+    f32 = Basis(np.dtype("float32"), (), footprint=1000, reach=50)
+    work = Work(flops=1000, bytes=20, gathered=50, calls=3, efficiency=0.5, indices=5)
+    found = price(work, "vectorized", f32, m)
+    assert found == Price(20, 1.5, 0.5, 10, 3, -2)  # traffic is hidden behind arithmetic
+    assert found.seconds == 3 + 1000 / 50 + 10
+    slow_memory = replace(m, memory=(levels[0], replace(levels[1], bandwidth=0.5)))
+    assert price(work, "vectorized", f32, slow_memory).seconds == 3 + 40 + 10
+    near = price(work, "vectorized", f32._replace(footprint=100, reach=100), slow_memory)
+    assert near.seconds == 3 + 20 + 10  # what fits into the cache comes from there
+    far = price(work, "vectorized", f32._replace(reach=200), m)
+    assert far.gather == 25
+    half = price(work, "vectorized", f32._replace(reach=150), m)
+    assert half.gather == 17.5  # half of it is in the cache
     passes = replace(work, unit="elementwise")
-    assert price(passes, "vectorized", f32, replace(m, elementwise=25.0)) == 3 + 80 + 10
-    assert price(work, "loops", f32, m) == pytest.approx(1 + 500 * m.step)
-    assert price(work, "vectorized", np.dtype("int64"), m) > price(work, "vectorized", f32, m)
+    assert price(passes, "vectorized", f32, replace(m, elementwise=25.0)).seconds == 3 + 80 + 10
+    assert price(work, "loops", f32, m).seconds == pytest.approx(1 + 500 * m.step)
+    integers = price(work, "vectorized", Basis(np.dtype("int64")), m)
+    assert integers.seconds > price(work, "vectorized", f32, m).seconds
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)

@@ -10,7 +10,7 @@ from minisparse.core.errors import MissingExtraError, UsageError
 from minisparse.core.tensor_type import dense_type
 from minisparse.cost import MACHINES, Machine, Target, candidates, find_machine
 from minisparse.cost.library_speeds import LibrarySpeed, find_speed
-from minisparse.cost.model import price_library
+from minisparse.cost.model import price_epilogue, price_library
 from minisparse.kernels import KERNELS, PROVIDERS
 from minisparse.kernels.lookup import usable_levels
 from minisparse.ops import SPMM, SPMM_RELU
@@ -22,8 +22,9 @@ from tests.networks import perceptron
 
 def test_levels_to_choose_among(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, mkl=True, scipy=True)
-    assert usable_levels("vectorized") == ("vectorized",)
-    assert usable_levels("vectorized", "auto") == ("vectorized", "mkl", "scipy")
+    assert usable_levels("vectorized") == ("vectorized", "generated")
+    assert usable_levels("generated") == ("generated",)
+    assert usable_levels("vectorized", "auto") == ("vectorized", "generated", "mkl", "scipy")
     assert usable_levels("loops", "scipy") == ("loops", "scipy")
     assert usable_levels("library") == ("mkl", "scipy")
     assert usable_levels("scipy", ("mkl",)) == ("scipy", "mkl")
@@ -34,7 +35,7 @@ def test_levels_to_choose_among(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(MissingExtraError, match="PyTorch is not installed"):
         usable_levels("vectorized", ("torch",))
     pretend(monkeypatch)
-    assert usable_levels("vectorized", "auto") == ("vectorized",)
+    assert usable_levels("vectorized", "auto") == ("vectorized", "generated")
     with pytest.raises(MissingExtraError, match="none is here"):
         usable_levels("library")
 
@@ -130,7 +131,7 @@ def test_the_formula_of_a_speed() -> None:
 @pytest.mark.parametrize("machine", MACHINES.values(), ids=lambda m: m.name)
 def test_everything_that_is_offered_has_a_price(machine: Machine) -> None:
     for name, op, format in EVERY:
-        assert (name, op, format) in machine.libraries
+        assert (name, op, format) in machine.speeds
 
 
 def test_an_epilogue_costs_another_pass() -> None:
@@ -140,6 +141,19 @@ def test_an_epilogue_costs_another_pass() -> None:
     work, alone = price_library(SPMM, kernel, "scipy", types, {}, machine)
     assert work.flops == 2 * 900 * 10
     fused = price_library(SPMM_RELU, kernel, "scipy", types, {}, machine)[1]
-    assert fused == pytest.approx(alone + machine.call + 600 / machine.elementwise)
+    result = SPMM.infer(types, {})[0]
+    assert fused == alone + price_epilogue(SPMM_RELU, types, result, machine, apart=True)
+    assert fused.seconds > alone.seconds + machine.call
     unknown = replace(machine, libraries={})
-    assert price_library(SPMM, kernel, "scipy", types, {}, unknown)[1] > alone / 100
+    found = price_library(SPMM, kernel, "scipy", types, {}, unknown)[1]
+    assert found.seconds > alone.seconds / 100
+
+
+def test_a_machine_like_another_has_its_libraries_slowed() -> None:
+    server, laptop = MACHINES["server-2core"], MACHINES["laptop"]
+    name = ("scipy", "spmm", "csr")
+    theirs, ours = server.speeds[name], laptop.speeds[name]
+    assert ours.call == pytest.approx(theirs.call * laptop.call / server.call)
+    assert ours.product == pytest.approx(theirs.product * server.elementwise / laptop.elementwise)
+    own = replace(laptop, libraries={name: theirs})
+    assert own.speeds[name] is theirs

@@ -19,13 +19,17 @@ from minisparse.cost import Target
 from minisparse.graph import Graph, Node
 from minisparse.passes.lower_matmul import reshaped
 from minisparse.passes.rewrite import Pass
-from minisparse.passes.sweep import Sweep
+from minisparse.passes.sweep import Sweep, settled
 
 _SUMS = ("add", "multiply", "sub")
 
 
 def run(graph: Graph, target: Target) -> Graph:
     """Sink reshapes of matrices and drop those that restore what was."""
+    return settled(graph, _swept)
+
+
+def _swept(graph: Graph) -> Graph:
     sweep = Sweep(graph)
     for given in graph.nodes:
         node = sweep.seen(given)

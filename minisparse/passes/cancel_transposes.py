@@ -13,11 +13,15 @@ from collections.abc import Sequence
 from minisparse.cost import Target
 from minisparse.graph import Graph, Node
 from minisparse.passes.rewrite import Pass
-from minisparse.passes.sweep import Sweep
+from minisparse.passes.sweep import Sweep, settled
 
 
 def run(graph: Graph, target: Target) -> Graph:
     """Move transpositions down through elementwise ops and drop pairs that cancel."""
+    return settled(graph, _swept)
+
+
+def _swept(graph: Graph) -> Graph:
     sweep = Sweep(graph)
     for given in graph.nodes:
         node = sweep.seen(given)

@@ -15,6 +15,9 @@ from minisparse.core.tensor_type import TensorType
 from minisparse.cost import Target
 from minisparse.graph import Graph
 
+NOTHING = "nothing to do"
+"""What a report says of a pass that changed nothing."""
+
 
 @dataclass(frozen=True)
 class Pass:
@@ -73,9 +76,21 @@ class PassReport:
         """What differs, each as a short phrase; empty if nothing does."""
         return (*_node_changes(self), *_wish_changes(self), *_constant_changes(self))
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was only written down, each as a short phrase: ``noted instruction of 3 nodes``."""
+        before, counts = self.before.metadata, dict[str, int]()
+        for key, text in self.after.metadata.items():
+            if before.get(key) != text:
+                kind = key.partition(".")[0]
+                counts[kind] = counts.get(kind, 0) + 1
+        return tuple(
+            f"noted {kind} of {count} node{'s' * (count > 1)}" for kind, count in counts.items()
+        )
+
     def __str__(self) -> str:
         """Return one line: ``fuse_epilogue: 2 spmm_bias_relu for 2 spmm, 2 add_bias, 2 relu``."""
-        return f"{self.name}: {'; '.join(self.changes) or 'nothing to do'}"
+        return f"{self.name}: {'; '.join((*self.changes, *self.notes)) or NOTHING}"
 
 
 def in_order(passes: Mapping[str, Pass]) -> tuple[Pass, ...]:

@@ -6,8 +6,9 @@ read. So a rewrite meets the results of the ones before it, and no pass has to s
 """
 
 import itertools
+import operator
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from minisparse.core.tensor_type import TensorType
 from minisparse.graph import Constant, Graph, Node
@@ -132,3 +133,18 @@ class Sweep:
 
     def _is_needed(self, value: str) -> bool:
         return self._reads[value] > 0 or value in self._outputs
+
+
+def settled(graph: Graph, rewrite: Callable[[Graph], Graph]) -> Graph:
+    """Rewrite a graph until a rewrite leaves every node as it was.
+
+    For a pass that may find something to do in its own result: each time must bring it nearer to an
+    end, such as an op further down.
+    """
+    while True:
+        after = rewrite(graph)
+        if all(map(operator.is_, after.nodes, graph.nodes)) and len(after.nodes) == len(
+            graph.nodes
+        ):
+            return graph
+        graph = after

@@ -59,7 +59,26 @@ def add_benches(parser: argparse.ArgumentParser) -> None:
     networks.set_defaults(verb=_networks)
     for bench in (kernels, models, networks):
         _add_timing(bench)
-    for bench in (formats, kernels, models, networks):
+    dispatch = benches.add_parser(
+        "dispatch", help="how good the choice of kernels is, on problems drawn at random"
+    )
+    dispatch.add_argument("--quick", action="store_true", help="fewer problems, in half a minute")
+    dispatch.add_argument("--cells", type=int, metavar="N", help="so many problems (default: 150)")
+    dispatch.add_argument(
+        "--target", default="cpu", metavar="NAME", help="whose prices to judge (default: cpu)"
+    )
+    dispatch.add_argument(
+        "--libraries", default="none", choices=("none", "auto"),
+        help="auto: libraries that are installed are candidates too",
+    )  # fmt: skip
+    dispatch.set_defaults(verb=_dispatch)
+    passes = benches.add_parser("passes", help="what each pass earns, and which earns nothing")
+    passes.add_argument("--quick", action="store_true", help="the shipped models alone")
+    passes.add_argument(
+        "--batch", type=int, default=16, metavar="N", help="items of a run (default: 16)"
+    )
+    passes.set_defaults(verb=_passes)
+    for bench in (formats, kernels, models, networks, dispatch, passes):
         bench.add_argument("--json", metavar="FILE", help="also write the figures there")
         bench.add_argument("--seed", type=int, default=0, metavar="N", help="of what is drawn")
         bench.add_argument("--debug", action="store_true", help="show the traceback of an error")
@@ -108,6 +127,51 @@ def _kernels(options: argparse.Namespace) -> int:
         told = ", ".join(f"{suite.name} times {suite.op}" for suite in suites)
         raise UsageError(f"--op {options.op}: {told}")
     return _run(options, chosen)
+
+
+def _dispatch(options: argparse.Namespace) -> int:
+    from minisparse.bench.dispatch import measure_dispatch
+    from minisparse.bench.dispatch_crossing import LINES
+    from minisparse.bench.dispatch_report import as_json, report_text
+    from minisparse.bench.kernels import tell_on_screen
+    from minisparse.cost import Target, find_machine
+    from minisparse.kernels import usable_levels
+
+    target = _checked(options)
+    cells = options.cells if options.cells is not None else 30 if options.quick else 150
+    if not 1 <= cells <= 100_000:
+        raise UsageError(f"--cells {cells}: it must be from 1 to 100000")
+    goal = Target(find_machine(options.target), {}, usable_levels("vectorized", options.libraries))
+    lines = 2 if options.quick else len(LINES)
+    found = measure_dispatch(goal, cells, options.seed, lines, tell_on_screen)
+    tell_on_screen("")
+    sys.stdout.write(report_text(found) + "\n")
+    _write(target, lambda: as_json(found))
+    return 0
+
+
+def _passes(options: argparse.Namespace) -> int:
+    from minisparse.bench.kernels import tell_on_screen
+    from minisparse.bench.passes import (
+        QUICK_ROUNDS,
+        ROUNDS,
+        as_json,
+        measure_passes,
+        model_names,
+    )
+    from minisparse.bench.passes_report import report_text
+    from minisparse.cost import Target
+    from minisparse.kernels import usable_levels
+
+    target, rounds = _checked(options), QUICK_ROUNDS if options.quick else ROUNDS
+    if options.batch < 1:
+        raise UsageError(f"--batch {options.batch}: it must be at least 1")
+    goal, names = Target(levels=usable_levels("vectorized")), model_names(options.quick)
+    found = list(measure_passes(names, goal, options.batch, rounds, tell_on_screen))
+    tell_on_screen("")
+    sys.stdout.write(report_text(found) + "\n")
+    _write(target, lambda: as_json(found))
+    return 0
 
 
 def _models(options: argparse.Namespace) -> int:

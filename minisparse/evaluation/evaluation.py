@@ -146,7 +146,7 @@ def evaluate(
     outputs = _outputs(plan, parts, bar)
     accuracy = float("nan") if labels is None else _accuracy(outputs, labels)
     if reference is None and labels is None:
-        reference = compile_dense(plan.source)
+        reference = compile_dense(plan.given)
     errors = {} if reference is None else _errors(outputs, _reference(reference, parts, bar))
     timing = _timed(plan, parts[0], _at_least_one(rounds), bar)
     memory = measure_memory(plan, parts[0])

@@ -106,8 +106,8 @@ def waterfall(
     for stop in progress(stops, len(stops), "compiling", bar):
         kept = ran[: ran.index(stop) + 1] if stop is not None else []
         skip = [name for name in PASSES if name not in kept]
-        plans[stop or "as given"] = compile_for(plan.source, plan.target, skip)
-    doing = {name: _what_runs(each) for name, each in plans.items()}
+        plans[stop or "as given"] = compile_for(plan.given, plan.target, skip)
+    doing = {name: what_runs(each) for name, each in plans.items()}
     distinct = {what: name for name, what in reversed(doing.items())}
     runs = {name: partial(plans[name].run, feeds) for name in plans if name in distinct.values()}
     timings = measure(runs, rounds=rounds, budget=float("inf"))
@@ -125,7 +125,7 @@ def waterfall(
     )
 
 
-def _what_runs(plan: Executable) -> tuple[object, ...]:
+def what_runs(plan: Executable) -> tuple[object, ...]:
     """Return what a run of a plan does; plans that do the same take the same time."""
     return tuple(
         (step.node.op.name, step.node.inputs, step.node.outputs, step.chosen.name)

@@ -37,6 +37,10 @@ class UsageError(MinisparseError, ValueError):
     """A call, or a command line, names something that does not exist or does not fit."""
 
 
+class MemoryLimitError(MinisparseError, MemoryError):
+    """A run would need more memory than the caller allows; nothing has run."""
+
+
 class SelectionError(MinisparseError, IndexError):
     """A row, a column or a cell is asked for that a matrix does not have."""
 

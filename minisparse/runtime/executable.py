@@ -7,6 +7,7 @@ from minisparse.core.dtypes import Array
 from minisparse.core.errors import UsageError
 from minisparse.dispatch import Explanation, Plan
 from minisparse.dispatch.explanation import explain
+from minisparse.dispatch.memory_plan import MemoryPlan, expected_sizes, plan_memory
 from minisparse.graph.feeds import check_feeds
 from minisparse.runtime.interpreter import run
 from minisparse.runtime.trace import Trace, trace
@@ -54,6 +55,21 @@ class Executable(Plan):
         """Run the plan once and keep times, bytes and every value."""
         return trace(self, feeds)
 
+    def memory(self, sizes: Mapping[str, int] | None = None) -> MemoryPlan:
+        """Return what a run will need: arena and slots, scratch, weights, the peak.
+
+        Parameters
+        ----------
+        sizes : mapping, optional
+            From named dimensions to sizes; what is left out has the size that prices are for.
+
+        Raises
+        ------
+        UsageError
+            If the graph has no dimension of a name, or a size is negative or no whole number.
+        """
+        return plan_memory(self, expected_sizes(self, sizes))
+
     def explain(self) -> Explanation:
         """Return every node's candidates, their prices, the choice and the reason."""
         return explain(self)
@@ -81,7 +97,7 @@ class Executable(Plan):
         from minisparse.oracle import distances, run_exact  # which most runs do without
 
         given = check_feeds(self.graph, feeds)
-        return distances(self.run(given), run_exact(self.source, given))
+        return distances(self.run(given), run_exact(self.given, given))
 
     def __repr__(self) -> str:
         """Return one line: model, target, number of steps."""

@@ -14,13 +14,14 @@ import numpy as np
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import MinisparseError
 from minisparse.dispatch import Plan
-from minisparse.dispatch.program import run_program
+from minisparse.dispatch.bound import run_plan
+from minisparse.dispatch.memory_plan import sizes_in
 from minisparse.graph import Constant
 from minisparse.graph.feeds import check_feeds
 from minisparse.runtime.events import DidRun, Event, WillRun
 
 
-def run(plan: Plan, feeds: Mapping[str, Any]) -> dict[str, Array]:
+def run(plan: Plan, feeds: Mapping[str, Any], *, poison: bool = False) -> dict[str, Array]:
     """Run a plan and return its outputs by name.
 
     Parameters
@@ -29,11 +30,19 @@ def run(plan: Plan, feeds: Mapping[str, Any]) -> dict[str, Array]:
         What to run.
     feeds : mapping
         From every input's name to an array; see :func:`minisparse.runtime.check_feeds`.
+    poison : bool
+        Whether memory is filled with garbage as soon as the memory plan takes it to be dead, and
+        before it is written to first: a test of that plan, since no result may depend on it.
+
+    Raises
+    ------
+    MemoryLimitError
+        If it would need more than the limit that the plan was compiled with.
     """
     given = check_feeds(plan.graph, feeds)
     program = plan.program
     with np.errstate(all="ignore"):  # 0 * inf and overflow are values here, not accidents
-        values = run_program(program, tuple(given.values()))
+        values = run_plan(plan, tuple(given.values()), poison=poison)
     return {name: values[place] for name, place in program.outputs.items()}
 
 
@@ -42,9 +51,14 @@ def events(plan: Plan, feeds: Mapping[str, Any]) -> Iterator[Event]:
 
     The iterator is lazy: nothing is computed between two events until the second is asked for.
     """
-    values: dict[str, Constant] = {**plan.graph.constants, **check_feeds(plan.graph, feeds)}
+    fed = check_feeds(plan.graph, feeds)
+    values: dict[str, Constant] = {**plan.graph.constants, **fed}
     program = plan.program
+    others = plan.resizes.steps_for(sizes_in(plan.graph, [x.shape for x in fed.values()]))
     for index, (step, instruction) in enumerate(zip(plan.steps, program.instructions, strict=True)):
+        if index in others:
+            step, call = others[index]
+            instruction = instruction._replace(call=call)
         operands = tuple(values[name] for name in step.node.inputs)
         packed = [program.blank[place] for place in instruction.reads]
         given = [x if p is None else p for x, p in zip(operands, packed, strict=True)]

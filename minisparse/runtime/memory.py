@@ -1,15 +1,15 @@
-"""How much memory a run needs: foretold from the plan's types, and measured."""
+"""How much memory a run needs: foretold by the memory plan, and measured."""
 
 import tracemalloc
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from minisparse.core.symbolic import names_in
-from minisparse.core.tensor_type import TensorType
 from minisparse.dispatch import Plan
+from minisparse.dispatch.memory_plan import lay_out_values, plan_memory, sizes_in, values_at
 from minisparse.graph import Graph
 from minisparse.graph.feeds import check_feeds
+from minisparse.kernels.scratch import forget_scratch
 from minisparse.runtime.interpreter import run
 from minisparse.show import human_bytes
 
@@ -23,15 +23,18 @@ class Memory:
     weights : int
         Bytes of all constants as stored; what kernels packed of them comes on top.
     predicted : int
-        Most bytes of values between nodes that are alive at once, results included, inputs not.
+        Most bytes of values between nodes: the arena and what is allocated besides, results
+        included, inputs not.
     measured : int
-        Most bytes that one run had allocated: values, and besides what kernels need while they
-        compute and do not keep from run to run.
+        Most bytes that a run holds: values, scratch that passes and scratch that kernels keep.
+    peak : int
+        The same, foretold by the memory plan.
     """
 
     weights: int
     predicted: int
     measured: int
+    peak: int
 
     def __str__(self) -> str:
         """Return a phrase."""
@@ -42,7 +45,10 @@ class Memory:
 
 
 def measure_memory(plan: Plan, feeds: Mapping[str, Any]) -> Memory:
-    """Run a plan once to warm up and once under watch.
+    """Run a plan under watch, and add its arena, which was there before.
+
+    What kernels keep from call to call is forgotten first, so that it is allocated under watch; of
+    two runs the second is measured, in which it is there from the beginning, as in all later ones.
 
     Parameters
     ----------
@@ -52,38 +58,44 @@ def measure_memory(plan: Plan, feeds: Mapping[str, Any]) -> Memory:
         From input names to arrays.
     """
     given = check_feeds(plan.graph, feeds)
+    sizes = sizes_of(plan.graph, given)
+    plan.arenas.release()  # one that served larger inputs would be too large
     run(plan, given)
+    foretold = plan_memory(plan, sizes)
     watched_before = tracemalloc.is_tracing()
+    forget_scratch()
     tracemalloc.start()
     try:
-        tracemalloc.reset_peak()
         before, _ = tracemalloc.get_traced_memory()
+        run(plan, given)
+        tracemalloc.reset_peak()
         run(plan, given)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         if not watched_before:
             tracemalloc.stop()
-    return Memory(
-        plan.graph.weight_bytes, predict_peak(plan, sizes_of(plan.graph, given)), peak - before
-    )
+    values = max(foretold.values, default=0)
+    measured = peak - before + _arena_bytes(plan)
+    return Memory(plan.graph.weight_bytes, values, measured, foretold.peak)
+
+
+def _arena_bytes(plan: Plan) -> int:
+    """Return the bytes of a plan's arenas, and of its bodies' ones."""
+    bodies = [body for step in plan.steps for body in step.bodies.values()]
+    return plan.arenas.nbytes + sum(map(_arena_bytes, bodies))
 
 
 def sizes_of(graph: Graph, feeds: Mapping[str, Any]) -> dict[str, int]:
     """Return the size that each named dimension has in these inputs."""
-    return {
-        str(dim): size
-        for name, type in graph.inputs.items()
-        for dim, size in zip(type.shape, feeds[name].shape, strict=True)
-        if names_in(dim) == (dim,)
-    }
+    return sizes_in(graph, [feeds[name].shape for name in graph.inputs])
 
 
 def predict_peak(plan: Plan, sizes: Mapping[str, int]) -> int:
-    """Return the most bytes of computed values that are alive at once.
+    """Return the most bytes of computed values that a run holds at once.
 
-    A value is alive from the node that computes it to its last reader, which may need it while its
-    own result is being written; views count as if they were copies. Sizes that only a run tells
-    count as those that prices are for.
+    That is the arena, in which values follow each other and are written over each other, and what
+    is allocated besides: see :class:`~minisparse.dispatch.memory_plan.MemoryPlan`. Sizes that only
+    a run tells count as those that prices are for.
 
     Parameters
     ----------
@@ -96,22 +108,8 @@ def predict_peak(plan: Plan, sizes: Mapping[str, int]) -> int:
     --------
     >>> import minisparse as ms
     >>> b = ms.GraphBuilder("chain")
-    >>> h = b.op("relu", b.op("relu", b.input("x", ("n",))))
-    >>> predict_peak(ms.compile(b.build({"y": h})), {"n": 100})
-    800
+    >>> h = b.op("softmax", b.op("softmax", b.input("x", ("n",))))
+    >>> predict_peak(ms.compile(b.build({"y": h})), {"n": 160})
+    1280
     """
-    graph = plan.graph.bind(**{n: s for n, s in sizes.items() if n in plan.graph.symbols})
-    bytes_at = {plan.slots[name]: _bytes(plan, type) for name, type in graph.types.items()}
-    computed = {place for i in plan.program.instructions for place in i.writes}
-    alive = most = 0
-    for _, _, writes, frees, _ in plan.program.instructions:
-        alive += sum(bytes_at[place] for place in writes)
-        most = max(most, alive)
-        alive -= sum(bytes_at[place] for place in frees if place in computed)
-    return most
-
-
-def _bytes(plan: Plan, type: TensorType) -> int:
-    """Return the bytes of a value; of a sparse one those of values and, roughly, indices."""
-    known = plan.target.size(type)
-    return known.nnz * (known.itemsize + known.index_itemsize)
+    return max(values_at(lay_out_values(plan, sizes), len(plan.steps)), default=0)

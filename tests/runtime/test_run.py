@@ -210,7 +210,7 @@ def test_compile_refuses_what_does_not_exist() -> None:
 
 
 def test_nodes_without_a_kernel_are_all_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minisparse.dispatch.planner.candidates", lambda *args: ())
+    monkeypatch.setattr("minisparse.dispatch.planner.rank", lambda *args: ())
     with pytest.raises(UnsupportedOpError, match=r"'first' = gemm.*'active' = relu"):
         ms.compile(branching("none"))
 

@@ -70,6 +70,7 @@ if TYPE_CHECKING:
         spmm_t,
         spmv,
     )
+    from minisparse.kernels.generate import Generated, generate
     from minisparse.kernels.spgemm.bound import spgemm_bound
     from minisparse.pruning import GradualSchedule, prune, pruning_report, recognize
 
@@ -134,6 +135,7 @@ _HOME = {
         "spmm_t",
         "spmv",
     ),
+    "minisparse.kernels.generate": ("Generated", "generate"),
     "minisparse.kernels.spgemm.bound": ("spgemm_bound",),
     "minisparse.pruning": ("GradualSchedule", "prune", "pruning_report", "recognize"),
 }
@@ -148,6 +150,7 @@ __all__ = [
     "DTypeError",
     "Evaluation",
     "FormatError",
+    "Generated",
     "GradualSchedule",
     "Graph",
     "GraphBuilder",
@@ -176,6 +179,7 @@ __all__ = [
     "from_scipy",
     "from_torch",
     "gelu",
+    "generate",
     "graph",
     "hstack",
     "kernels",

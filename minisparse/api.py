@@ -3,19 +3,21 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minisparse.core.errors import MinisparseError, UsageError
-from minisparse.cost import Target, find_machine
+from minisparse.cost import POLICIES, USUAL_CALLS, Target, find_machine
 from minisparse.dispatch import make_plan
 from minisparse.graph import Graph
 from minisparse.graph import load as load_graph
 from minisparse.kernels import usable_levels
+from minisparse.ops.constraints import are_ints
 from minisparse.passes import ON_REQUEST, PASSES, run_passes
-from minisparse.passes.shrinking import ShrinkReport
-from minisparse.passes.shrinking import shrink as shrink_graph
 from minisparse.runtime import Executable, check_feeds
 from minisparse.runtime.equivalence import Agreement, compare, random_feeds, recast
+
+if TYPE_CHECKING:
+    from minisparse.passes.shrinking import ShrinkReport
 
 
 def load(model: Any, *, fallback: bool = True, sizes: Mapping[str, int] | None = None) -> Graph:
@@ -57,6 +59,11 @@ def compile(
     libraries: str | Collection[str] = "none",
     skip: Collection[str] = (),
     also: Collection[str] = (),
+    choose: Mapping[str, Any] | None = None,
+    policy: str = "predicted",
+    calls: int = USUAL_CALLS,
+    dynamic: bool = True,
+    memory_limit: int | str | None = None,
 ) -> Executable:
     """Turn a graph into a plan: run the passes, price every candidate, choose, prepare weights.
 
@@ -81,31 +88,73 @@ def compile(
         Passes to leave out.
     also : collection of str
         Passes to run besides, of those that run on request only: ``("shrink_structures",)``.
+    choose : mapping, optional
+        From names of nodes, as the plan has them, to how they have to be computed, whatever that
+        costs: a candidate of ``plan.explain()``, its name such as ``"csr vectorized"``, or only
+        its layout such as ``"bsr 8x8"``.
+    policy : {"predicted", "measured"}
+        Whether what is predicted to be cheapest is chosen, which is the same wherever the plan is
+        made; or the three that are predicted to be fastest are timed here, and the fastest taken.
+    calls : int
+        In how many runs the plan is expected to be used: converting and packing a weight is paid
+        once, and has to be earned in so many.
+    dynamic : bool
+        Whether each run looks at activations that may hold many zeros, as after ReLU, and skips
+        the rows of a large dense weight that meet none but zeros, where that is predicted to be
+        faster.
+    memory_limit : int or str, optional
+        Bytes, or a text such as ``"64 MB"``, that weights and a run may take together, inputs not
+        counted: see docs/memory.md.
 
     Raises
     ------
     UsageError
-        If target, level, a size, a library or a pass does not exist.
+        If target, level, a size, a library, a pass, a policy, or a node or candidate of ``choose``
+        does not exist.
+    MemoryLimitError
+        If a run with the sizes to expect would need more than ``memory_limit``. A run with larger
+        sizes raises it too, before its first step.
     MissingExtraError
         If a library that is named is not installed.
     """
     if not isinstance(graph, Graph):
         raise UsageError(f"ms.compile takes a Graph, such as ms.load returns, not {graph!r:.60}")
-    unknown = sorted(set(sizes or {}) - set(graph.symbols))
+    if policy not in POLICIES:
+        raise UsageError(f"there is no policy '{policy}'; policies: {', '.join(POLICIES)}")
+    if not are_ints((calls,), 1, 1):
+        raise UsageError(f"calls is {calls!r}: it must be an integer of at least 1")
+    goal = Target(
+        find_machine(target),
+        _checked_sizes(graph, sizes or {}),
+        usable_levels(level, libraries),
+        int(calls),
+        {node: str(getattr(way, "name", way)) for node, way in (choose or {}).items()},
+        policy,
+        dynamic,
+    )
+    return compile_for(graph, goal, skip, also, memory_limit)
+
+
+def _checked_sizes(graph: Graph, sizes: Mapping[str, int]) -> dict[str, int]:
+    """Return the sizes to expect; UsageError if one is of no dimension, or negative."""
+    unknown = sorted(set(sizes) - set(graph.symbols))
     if unknown:
         raise UsageError(
             f"graph '{graph.name}' has no dimension {', '.join(unknown)}; "
             f"named dimensions: {', '.join(graph.symbols) or 'none'}"
         )
-    negative = [f"{name}={size}" for name, size in (sizes or {}).items() if size < 0]
+    negative = [f"{name}={size}" for name, size in sizes.items() if size < 0]
     if negative:
         raise UsageError(f"sizes cannot be negative: {', '.join(negative)}")
-    goal = Target(find_machine(target), dict(sizes or {}), usable_levels(level, libraries))
-    return compile_for(graph, goal, skip, also)
+    return dict(sizes)
 
 
 def compile_for(
-    graph: Graph, target: Target, skip: Collection[str] = (), also: Collection[str] = ()
+    graph: Graph,
+    target: Target,
+    skip: Collection[str] = (),
+    also: Collection[str] = (),
+    memory_limit: int | str | None = None,
 ) -> Executable:
     """Return the plan of a graph for a target, some passes left out; see :func:`compile`."""
     unknown = sorted(set(also) - set(ON_REQUEST))
@@ -115,8 +164,19 @@ def compile_for(
         )
     passes = {**PASSES, **{name: ON_REQUEST[name] for name in also}}
     compiled, reports = run_passes(graph, target, passes, skip)
+    limit = None
+    if memory_limit is not None:
+        from minisparse.dispatch.memory_limit import as_limit  # which most plans do without
+
+        limit = as_limit(memory_limit)
     plan = make_plan(graph, compiled, target, reports)
-    return Executable(plan.source, plan.graph, plan.target, plan.steps, plan.reports)
+    found = Executable(plan.given, plan.graph, plan.target, plan.steps, plan.reports, limit)
+    if limit is not None:
+        from minisparse.dispatch.memory_limit import check_limit
+        from minisparse.dispatch.memory_plan import expected_sizes
+
+        check_limit(found, expected_sizes(found), limit)
+    return found
 
 
 def compile_dense(graph: Graph, sizes: Mapping[str, int] | None = None) -> Executable:
@@ -141,7 +201,7 @@ class ShrinkResult:
     """
 
     graph: Graph
-    report: ShrinkReport
+    report: "ShrinkReport"
     equivalence: tuple[Agreement, ...]
     not_compared: tuple[str, ...] = ()
 
@@ -174,6 +234,8 @@ def shrink(graph: Graph, inputs: Mapping[str, Any] | None = None, *, seed: int =
     """
     if not isinstance(graph, Graph):
         raise UsageError(f"ms.shrink takes a Graph, such as ms.load returns, not {graph!r:.60}")
+    from minisparse.passes.shrinking import shrink as shrink_graph  # which most runs do without
+
     given = {} if inputs is None else {"given": check_feeds(graph, inputs)}
     smaller, report = shrink_graph(graph)
     found: list[Agreement] = []

@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING
 
 from minisparse import __version__
 from minisparse.bench.command import add_benches
+from minisparse.cli.breakeven import add_breakeven
+from minisparse.cli.calibrate import add_calibrate
 from minisparse.cli.campaign import add_campaign
 from minisparse.cli.check import add_checks
 from minisparse.cli.doctor import add_doctor
 from minisparse.cli.evaluate import add_evaluate
+from minisparse.cli.explain import add_explain
 from minisparse.cli.numbers import positive
 from minisparse.cli.prune import add_prune
 from minisparse.cli.recognize import add_recognize
@@ -97,15 +100,24 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_common(evaluate)
     add_evaluate(evaluate)
+    add_explain(
+        commands.add_parser("explain", help="every candidate's price, the choice, and the reason")
+    )
     add_prune(commands.add_parser("prune", help="set weights to zero, and say what it cost"))
     add_shrink(commands.add_parser("shrink", help="take dead channels and heads out of a model"))
     add_recognize(commands.add_parser("recognize", help="tell where the zeros of each weight lie"))
+    add_calibrate(
+        commands.add_parser("calibrate", help="measure this machine, for prices that fit it")
+    )
     add_campaign(commands.add_parser("campaign", help="check a function on many cores, resumably"))
     add_vectors(commands.add_parser("vectors", help="write test vectors for other languages"))
     add_replay(commands.add_parser("replay", help="show a test vector, and try a function on it"))
     add_checks(commands)
     add_doctor(commands.add_parser("doctor", help="tell what is installed and what it computes"))
     add_benches(commands.add_parser("bench", help="time what is there against its peers"))
+    add_breakeven(
+        commands.add_parser("breakeven", help="find below which density sparse is faster, here")
+    )
     return parser
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from minisparse.cli.run import RunReport
 from minisparse.cost import Candidate
 from minisparse.dispatch import Step
+from minisparse.kernels import GENERATED
 from minisparse.show import Palette, clean, shorten
 
 WIDTH = 80
@@ -14,10 +15,10 @@ _NAME_WIDTH = 16
 def node_lines(report: RunReport, palette: Palette, room: int) -> list[str]:
     """Return a title and a line per node.
 
-    Candidates of one format stand together, cheapest first, the chosen format before the others;
-    the op is named where there is room. Candidates that do not fit beside each other go on in a
-    second line; where ``room`` has none for it they are counted, and where even the nodes are too
-    many, the slowest are shown.
+    Candidates of one format and level stand together, ``-gen`` being generated ones, cheapest
+    first, the chosen kind before the others; the op is named where there is room. Candidates that
+    do not fit beside each other go on in a second line; where ``room`` has none for it they are
+    counted, and where even the nodes are too many, the slowest are shown.
     """
     steps = list(report.plan.steps)
     machine = report.plan.target.machine.name
@@ -82,15 +83,21 @@ def _with_op(start: str, texts: list[str], step: Step, palette: Palette) -> str:
 
 
 def _groups(step: Step) -> Iterator[str]:
-    """Yield a text for each format: its layouts, then their prices in the same order."""
-    found: dict[str, list[Candidate]] = {step.chosen.layout.format: []}
+    """Yield a text for each format and level: its layouts, then their prices in the same order."""
+    found: dict[str, list[Candidate]] = {_kind(step.chosen): []}
     for candidate in step.candidates:
-        found.setdefault(candidate.layout.format, []).append(candidate)
-    for format, group in found.items():
+        found.setdefault(_kind(candidate), []).append(candidate)
+    for kind, group in found.items():
         layouts = "/".join(f"{'*' if c is step.chosen else ''}{_block(c)}" for c in group)
         star = "*" if layouts == "*" else ""
         prices = "/".join(_micro(c.seconds) for c in group)
-        yield f"{star}{format}{layouts if not star else ''} {prices}"
+        yield f"{star}{kind}{layouts if not star else ''} {prices}"
+
+
+def _kind(candidate: Candidate) -> str:
+    """Return the format, and the level where that is not array code by hand."""
+    level = {"vectorized": "", GENERATED: "-gen"}.get(candidate.level, f"-{candidate.level}")
+    return f"{candidate.layout.format}{level}"
 
 
 def _block(candidate: Candidate) -> str:

@@ -26,3 +26,11 @@ def seconds(text: str) -> float:
     if not 0 < found <= 86400:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
     return found
+
+
+def size(text: str) -> tuple[str, int]:
+    """Return the name of a dimension and its size: ``batch=256``."""
+    name, _, number = text.rpartition("=")
+    if not name or not number.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a name and a size, such as batch=256")
+    return name, int(number)

@@ -1,6 +1,7 @@
 """One screen of text for a :class:`RunReport`: at most 40 lines of at most 80 columns, ASCII."""
 
 import platform
+import textwrap
 
 import numpy as np
 
@@ -23,14 +24,14 @@ def screen(report: RunReport, palette: Palette = PLAIN) -> str:
     passes = [palette.bold("passes"), *_passes(report)]
     tail = [*_result(report, palette), *_next(report, palette)]
     room = HEIGHT - len(head) - len(passes) - len(tail)
-    weights = _weights(report, max(3, min(room // 2, len(report.plan.source.constants) + 1)))
+    weights = _weights(report, max(3, min(room // 2, len(report.plan.given.constants) + 1)))
     nodes = node_lines(report, palette, max(3, room - len(weights)))
     return "\n".join([*head, *weights, *passes, *nodes, *tail])
 
 
 def _head(report: RunReport, palette: Palette) -> list[str]:
     gpu = "found" if is_installed("cupy") else "not found (optional)"
-    graph = report.plan.source
+    graph = report.plan.given
     inputs = ", ".join(f"{name} {type}" for name, type in graph.inputs.items())
     model = f"{graph.name}: {inputs} -> {', '.join(graph.outputs)}; {report.inputs.source}"
     return [
@@ -81,12 +82,13 @@ def _stored_weights(report: RunReport) -> dict[str, str]:
 
 
 def _passes(report: RunReport) -> list[str]:
-    names = [pass_report.name for pass_report in report.plan.reports]
-    width = max(map(len, names), default=0)
-    return [
-        shorten(f"  {r.name:{width}}  {clean('; '.join(r.changes)) or 'nothing to do'}", WIDTH)
-        for r in report.plan.reports
-    ]
+    """Return a line for each pass that did something, and the names of the others."""
+    done = [r for r in report.plan.reports if r.changes]
+    idle = ", ".join(r.name for r in report.plan.reports if not r.changes)
+    width = max((len(r.name) for r in done), default=0)
+    lines = [shorten(f"  {r.name:{width}}  {clean('; '.join(r.changes))}", WIDTH) for r in done]
+    told = textwrap.wrap(f"nothing to do: {idle}", WIDTH - 2) if idle else []
+    return [*lines, *(f"  {line}" for line in told)]
 
 
 def _result(report: RunReport, palette: Palette) -> list[str]:
@@ -107,7 +109,7 @@ def _accuracy(report: RunReport) -> str:
     if report.inputs.labels is None:
         return f"result   {same}; largest difference {report.largest_difference:.2g}"
     right = report.inputs.labels
-    before = report.plan.source.metadata.get("dense_accuracy")
+    before = report.plan.given.metadata.get("dense_accuracy")
     history = f"; unpruned {shorten(clean(before), 6)}" if before else ""
     return (
         f"accuracy dense {(dense == right).mean():.4f}, sparse {(sparse == right).mean():.4f}, "

@@ -152,8 +152,8 @@ def bisect(
     if tolerance is not None and not tolerance >= 0:
         raise UsageError(f"bisect: tolerance is {tolerance}; it must be at least 0")
     given = {name: np.asarray(x) for name, x in feeds.items()}
-    exact = run_exact(plan.source, given)
-    graphs = [("(source)", plan.source), *((r.name, r.after) for r in plan.reports)]
+    exact = run_exact(plan.given, given)
+    graphs = [("(source)", plan.given), *((r.name, r.after) for r in plan.reports)]
     stages = tuple(_stage(plan, name, graph, given, exact, columns) for name, graph in graphs)
     return Bisection(stages, _default(exact) if tolerance is None else tolerance)
 
@@ -162,7 +162,7 @@ def _stage(
     plan: Plan, name: str, graph: Graph, feeds: dict[str, Array], exact: dict[str, Array],
     columns: int,
 ) -> Stage:  # fmt: skip
-    partial = make_plan(plan.source, graph, plan.target)
+    partial = make_plan(plan.given, graph, plan.target)
     run = trace(partial, feeds)
     judgements = verify_nodes(graph, run.values, columns=columns)
     outputs = {shown: np.asarray(run.values[value]) for shown, value in graph.outputs.items()}

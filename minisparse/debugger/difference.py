@@ -98,7 +98,7 @@ def elsewhere(
     UsageError
         If the other plan has no such value.
     """
-    other = other or make_plan(plan.source, plan.source, plan.target)
+    other = other or make_plan(plan.given, plan.given, plan.target)
     found = value_name(other, name)
     if found not in other.slots:
         shared = [n for n in other.slots if n in plan.slots]

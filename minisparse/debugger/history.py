@@ -73,7 +73,7 @@ class History:
         for i, step in enumerate(self.plan.steps):
             if name in step.node.outputs:
                 return f"node {i + 1}, '{step.node.name}', computes it; step or run to there first"
-        if name in self.plan.source.types:
+        if name in self.plan.given.types:
             return "passes rewrote it away; ms.compile(..., skip=[...]) leaves passes out"
         return f"there are: {', '.join(values)}"
 

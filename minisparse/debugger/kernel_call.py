@@ -8,9 +8,10 @@ from minisparse.core.errors import UsageError
 from minisparse.core.tensor_type import Layout
 from minisparse.debugger.into import KernelSession
 from minisparse.dispatch import Plan, Step
+from minisparse.dispatch.source import generated_for
 from minisparse.formats import Matrix, from_dense
 from minisparse.graph import Constant
-from minisparse.kernels import Kernel, Level, find_level, kernels_for, pack
+from minisparse.kernels import GENERATED, Kernel, Level, find_level, kernels_for, pack
 
 
 def open_kernel(
@@ -62,6 +63,8 @@ def _loops(plan: Plan, step: Step, format: str | None) -> tuple[Kernel, Level]:
     if format is not None:
         return find_level(step.node.op, format.split()[0], "loops")
     kernel = step.chosen.kernel
+    if step.chosen.level == GENERATED:
+        kernel = generated_for(plan, step, step.node.op.base).kernel
     if "loops" in kernel.levels:
         return kernel, kernel.levels["loops"]
     others = [k.format_name for k in kernels_for(step.node.op) if "loops" in k.levels]

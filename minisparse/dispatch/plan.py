@@ -7,7 +7,10 @@ from typing import Any
 
 from minisparse.core.errors import UsageError
 from minisparse.cost import Candidate, Target
+from minisparse.dispatch.bound import Arenas
+from minisparse.dispatch.live_rows import LiveRows
 from minisparse.dispatch.program import Program, make_program
+from minisparse.dispatch.resized import Resizes
 from minisparse.graph import Constant, Graph, Node
 from minisparse.kernels import Level, level_of
 from minisparse.passes import PassReport
@@ -36,6 +39,8 @@ class Step:
     unsettled : bool
         Whether sizes of operands or results are known at run time only; the op's constraints are
         checked again then.
+    live : LiveRows, optional
+        How the step may skip rows of its weight, and when it does.
     bodies : mapping
         Of a control op, the plan of each body that may run, by the attribute that holds it.
     """
@@ -47,6 +52,7 @@ class Step:
     packed: Any = None
     prepare_seconds: float = 0.0
     unsettled: bool = False
+    live: LiveRows | None = None
     bodies: Mapping[str, "Plan"] = field(default_factory=dict)
 
     @property
@@ -61,7 +67,7 @@ class Plan:
 
     Attributes
     ----------
-    source : Graph
+    given : Graph
         The graph as it was given.
     graph : Graph
         The graph after all passes: what will be run.
@@ -71,13 +77,26 @@ class Plan:
         One for each node, in order.
     reports : tuple of PassReport
         What each pass did.
+    memory_limit : int or None
+        Bytes of weights, and of what a run needs besides, beyond which a run is refused.
     """
 
-    source: Graph
+    given: Graph
     graph: Graph
     target: Target
     steps: tuple[Step, ...]
     reports: tuple[PassReport, ...]
+    memory_limit: int | None = None
+
+    @cached_property
+    def sized(self) -> Graph:
+        """The graph with every named dimension set to the size to expect: what prices are for."""
+        return self.target.bind(self.graph)
+
+    @cached_property
+    def resizes(self) -> Resizes:
+        """The steps that are computed otherwise where sizes are of another magnitude."""
+        return Resizes(self)
 
     @cached_property
     def slots(self) -> dict[str, int]:
@@ -91,10 +110,45 @@ class Plan:
         """The steps as the interpreter runs them; made when first asked for."""
         return make_program(self)
 
+    @cached_property
+    def arenas(self) -> Arenas:
+        """The memory that runs write to, kept for the next one."""
+        return Arenas(self)
+
     @property
     def constants(self) -> dict[str, Constant]:
         """The weights, by name."""
         return dict(self.graph.constants)
+
+    def source(self, name: str, level: str | None = None) -> str:
+        """Return the source of what computes a node.
+
+        Parameters
+        ----------
+        name : str
+            The node's.
+        level : {"loops", "vectorized", "gpu"}, optional
+            Of a kernel generated for the node instead: for its op with epilogue, the layout and
+            pattern of its weight, and its dtypes. By default the source of what runs.
+
+        Raises
+        ------
+        UsageError
+            If there is no such node or level, or what runs is no function of Python's.
+        UnsupportedOpError
+            If no kernel can be generated for the node.
+
+        Examples
+        --------
+        >>> import numpy as np, minisparse as ms
+        >>> b = ms.GraphBuilder("tiny")
+        >>> w = b.constant("w", ms.from_dense(np.eye(4, dtype="float32"), "csr"))
+        >>> graph = b.build({"y": b.op("spmm", w, b.input("x", (4, "n")), name="layer1")})
+        >>> print(ms.compile(graph).source("layer1", level="loops").partition("b.dtype")[2])
+        """
+        from minisparse.dispatch.source import source_at  # which most plans are not asked for
+
+        return source_at(self, self.step(name), level)
 
     def step(self, name: str) -> Step:
         """Return the step of the node of that name.

@@ -1,13 +1,16 @@
 """Choose a kernel for every node and prepare its weight."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
-from minisparse.core.errors import UnsupportedOpError
+from minisparse.core.errors import UnsupportedOpError, UsageError
 from minisparse.core.symbolic import is_unknown
 from minisparse.core.tensor_type import Layout
-from minisparse.cost import Candidate, Target, candidates
+from minisparse.cost import Candidate, Target, rank
+from minisparse.dispatch.live_rows import live_rows
 from minisparse.dispatch.plan import Plan, Step
+from minisparse.dispatch.reasons import reason
 from minisparse.graph import Graph, Node
 from minisparse.graph.body import as_graph
 from minisparse.kernels import level_of, pack
@@ -37,7 +40,8 @@ def make_plan(
         If nodes have no kernel for the formats of their operands; all of them are named.
     """
     sized = target.bind(graph)
-    priced = {node.name: candidates(sized, node, target) for node in graph.nodes}
+    _check_asked_for(graph, target)
+    priced = {node.name: rank(sized, node, target, _layout(graph, node)) for node in graph.nodes}
     lost = [n for n in graph.nodes if not any(_fits(graph, n, c) for c in priced[n.name])]
     if lost:
         raise UnsupportedOpError(
@@ -47,11 +51,19 @@ def make_plan(
                 for n in lost
             )
         )
-    steps = tuple(
-        _step(graph, node, priced[node.name], _columns(sized, node, target), target)
-        for node in graph.nodes
-    )
+    steps = tuple(_step(graph, sized, node, priced[node.name], target) for node in graph.nodes)
     return Plan(source, graph, target, steps, reports)
+
+
+def _check_asked_for(graph: Graph, target: Target) -> None:
+    """Raise UsageError if candidates are asked for of nodes that there are not."""
+    unknown = sorted(set(target.choose) - {node.name for node in graph.nodes})
+    if unknown:
+        weighted = [n.name for n in graph.nodes if n.op.base.weight is not None]
+        raise UsageError(
+            f"choose: plan '{graph.name}' has no node {', '.join(unknown)}; those with a weight: "
+            f"{', '.join(weighted) or 'none'}"
+        )
 
 
 def _layout(graph: Graph, node: Node) -> Layout | None:
@@ -78,16 +90,19 @@ def _fits(graph: Graph, node: Node, candidate: Candidate) -> bool:
 
 
 def _step(
-    graph: Graph, node: Node, priced: tuple[Candidate, ...], columns: int, target: Target
+    graph: Graph, sized: Graph, node: Node, priced: tuple[Candidate, ...], target: Target
 ) -> Step:
-    ready = [c for c in priced if _fits(graph, node, c)]
-    chosen = ready[0]
+    chosen, columns = priced[0], _columns(sized, node, target)
     start = time.perf_counter()
     packed = _packed(graph, node, chosen, columns)
     seconds = 0.0 if packed is None else time.perf_counter() - start
-    why = _reason(chosen, priced)
+    why = reason(chosen, priced, target, node.name in target.choose)
     bodies = _bodies(graph, node, target) if node.op in (IF_ELSE, LOOP) else {}
-    return Step(node, chosen, priced, why, packed, seconds, _is_unsettled(graph, node), bodies)
+    listed = tuple(sorted(priced, key=lambda c: (c.seconds, c.name)))
+    unsettled = _is_unsettled(graph, node)
+    looks = target.dynamic and not unsettled and not bodies
+    live = live_rows(sized, node, chosen, target) if looks else None
+    return Step(node, chosen, listed, why, packed, seconds, unsettled, live, bodies)
 
 
 def _bodies(graph: Graph, node: Node, target: Target) -> dict[str, Plan]:
@@ -100,7 +115,7 @@ def _bodies(graph: Graph, node: Node, target: Target) -> dict[str, Plan]:
         own = len(body.inputs) - len(node.inputs)  # less than 0: the condition is handed to none
         constants = {body.inputs[i + own]: graph.constants[node.inputs[i]] for i in fixed}
         inside = as_graph(body, types, constants, f"{node.name}.{attribute}")
-        plans[attribute] = make_plan(inside, inside, target)
+        plans[attribute] = make_plan(inside, inside, replace(target, choose={}))
     return plans
 
 
@@ -118,15 +133,3 @@ def _packed(graph: Graph, node: Node, chosen: Candidate, columns: int) -> Any:
     weight = graph.constants.get(node.inputs[at])
     level = level_of(chosen.kernel, chosen.level)
     return None if weight is None or level.prepare is None else pack(level, weight, columns)
-
-
-def _reason(chosen: Candidate, priced: tuple[Candidate, ...]) -> str:
-    """Say why a candidate was chosen, in one line."""
-    others = [c for c in priced if c is not chosen]
-    if not others:
-        return "the only way there is"
-    best = min(others, key=lambda c: c.seconds)
-    factor = best.seconds / chosen.seconds if chosen.seconds else float("inf")
-    if factor >= 1:
-        return f"predicted {factor:.2f} times as fast as {best.name}"
-    return f"{best.name} is predicted {1 / factor:.2f} times as fast, but no pass converts to it"

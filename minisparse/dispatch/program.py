@@ -3,6 +3,7 @@
 Everything that does not depend on the inputs is looked up once, when a plan runs first: names
 become places in a list, attributes are bound, prepared weights lie beside the constants. A value's
 place is emptied after its last reader, so that a run needs as much memory as is alive at once.
+What depends on the sizes of the inputs, where results lie, is :mod:`minisparse.dispatch.bound`'s.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,8 @@ import numpy as np
 
 from minisparse.core.errors import MinisparseError
 from minisparse.core.tensor_type import KNOWN_LIMIT, known_type
+from minisparse.dispatch.bound import run_plan
+from minisparse.dispatch.live_rows import Choosing
 from minisparse.formats import Matrix
 from minisparse.kernels import Level, bind, pack
 from minisparse.ops import Attrs, Op
@@ -31,7 +34,8 @@ class Instruction(NamedTuple):
     Attributes
     ----------
     call : callable
-        From the operands to the result, or to a tuple where there are several.
+        From the operands to the result, or to a tuple where there are several; it takes ``out=``
+        where the step's level does.
     reads, writes : tuple of int
         Places of operands and of results.
     frees : tuple of int
@@ -95,29 +99,6 @@ def make_program(plan: "Plan") -> Program:
     return Program(tuple(instructions), blank, outputs)
 
 
-def run_program(program: Program, given: Sequence[Any]) -> list[Any]:
-    """Run a program on its inputs, in order, and return its values: outputs in their places.
-
-    Enter ``np.errstate(all="ignore")`` around it: ``0 * inf`` and overflow are values here.
-    """
-    values = program.blank.copy()
-    values[: len(given)] = given
-    for instruction in program.instructions:
-        call, reads, writes, frees, _ = instruction
-        try:
-            result = call(*[values[place] for place in reads])
-        except MinisparseError as error:
-            raise instruction.error(error) from error
-        if len(writes) == 1:
-            values[writes[0]] = result
-        else:
-            for place, one in zip(writes, result, strict=True):
-                values[place] = one
-        for place in frees:
-            values[place] = None
-    return values
-
-
 def _last_readers(plan: "Plan") -> dict[int, int]:
     """Return for each place that is read the number of the last step that reads it."""
     slots = plan.slots
@@ -132,6 +113,8 @@ def _call_of(step: "Step") -> Call:
     if step.bodies:
         return _control(step)
     call = bind(step.node.op, step.level, step.node.attrs)
+    if step.live is not None:
+        return Choosing(call, step.live)
     at = step.node.op.base.weight
     if at is None or step.level.prepare is None:
         return call
@@ -202,5 +185,5 @@ def _flowing(op: Op, runs: Mapping[str, Run], attrs: Attrs, *operands: Any) -> A
 
 def _run_body(plan: "Plan", places: Sequence[int], given: Sequence[Any]) -> list[Any]:
     """Return a body's outputs from its inputs, those in ``places`` being the plan's."""
-    values = run_program(plan.program, [given[i] for i in places])
+    values = run_plan(plan, [given[i] for i in places])
     return [np.asarray(values[place]) for place in plan.program.outputs.values()]

@@ -196,4 +196,3 @@ def _given(layers: tuple[Layer, ...], masks: Mapping[str, Any] | None) -> dict[s
                 f"prune: the mask of '{name}' is {np.shape(mask)}, the weight {shapes[name]}"
             )
     return {name: np.asarray(mask, bool) for name, mask in masks.items()}
-

@@ -8,8 +8,9 @@ from minisparse.show.arrays import arrays_html, arrays_text
 from minisparse.show.color import PLAIN, Palette, palette_for, unicode_for
 from minisparse.show.diagram import graph_html, graph_text
 from minisparse.show.display import display
-from minisparse.show.html import beside, card, facts, image, paragraph, table
+from minisparse.show.html import beside, card, facts, image, page, paragraph, table
 from minisparse.show.lanes import lane_html, lane_shares, lane_text
+from minisparse.show.occupancy import Taken, occupancy_html, occupancy_text
 from minisparse.show.png import encode_png
 from minisparse.show.spy import spy_png, spy_text
 from minisparse.show.strip import Strip, strip_html, strip_text
@@ -22,6 +23,7 @@ __all__ = [
     "PLAIN",
     "Palette",
     "Strip",
+    "Taken",
     "arrays_html",
     "arrays_text",
     "bar",
@@ -45,6 +47,9 @@ __all__ = [
     "lane_shares",
     "lane_text",
     "looks_numeric",
+    "occupancy_html",
+    "occupancy_text",
+    "page",
     "palette_for",
     "paragraph",
     "shorten",

@@ -157,3 +157,22 @@ def image(png: bytes, alt: str, width: int | None = None) -> str:
     size = "" if width is None else f' width="{width}"'
     style = f"image-rendering: pixelated; border: {LINE}; max-width: 100%; vertical-align: top"
     return f'<img src="data:image/png;base64,{data}" alt="{escape(alt)}"{size} style="{style}">'
+
+
+def page(title: str, *sections: str) -> str:
+    """Return a whole page for a browser, light or dark as its reader has it.
+
+    Parameters
+    ----------
+    title : str
+        Of the window.
+    *sections : str
+        HTML, such as cards.
+    """
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        '<meta name="color-scheme" content="light dark">'
+        f"<title>{escape(title)}</title></head>"
+        f'<body style="margin: 24px">{"".join(sections)}</body></html>\n'
+    )

@@ -131,7 +131,7 @@ def test_a_verdict_of_fail_is_shown_and_is_status_1(
 def test_the_dense_side_is_the_network_as_it_came() -> None:
     report = run("digits_mlp", None, "cpu")
     x = report.inputs.feeds["x"]
-    weights = {n: np.asarray(c) for n, c in report.dense.source.constants.items()}
+    weights = {n: np.asarray(c) for n, c in report.dense.given.constants.items()}
     h = x
     for layer in ("layer1", "layer2"):
         h = np.maximum(h @ weights[f"{layer}.weight"].T + weights[f"{layer}.bias"], 0)

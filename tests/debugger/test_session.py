@@ -335,7 +335,7 @@ def test_nan_on_one_side_is_infinitely_far(graph: ms.Graph) -> None:
 
 def test_a_value_that_the_other_plan_does_not_have(session: Session) -> None:
     session.run()
-    mine = next(n for n in session.values if n not in session.plan.source.types)
+    mine = next(n for n in session.values if n not in session.plan.given.types)
     with pytest.raises(UsageError, match=f"no value '{mine}'.*both have: x"):
         session.diff(mine)
 

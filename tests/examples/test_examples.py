@@ -105,7 +105,7 @@ def stored_as(graph: Graph, layout: Layout, level: str) -> Executable:
     early = [name for name in PASSES if name not in late[1:]]
     compiled, _ = run_passes(lowered.replace_nodes(nodes), target, PASSES, skip=early)
     plan = make_plan(graph, compiled, target)
-    return Executable(plan.source, plan.graph, plan.target, plan.steps, plan.reports)
+    return Executable(plan.given, plan.graph, plan.target, plan.steps, plan.reports)
 
 
 def test_an_unknown_model_is_named_with_the_known_ones() -> None:

@@ -1,0 +1,174 @@
+"""What an explanation says is what the cost model, the passes and the plan say."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+import minisparse as ms
+from minisparse.core.dtypes import Array
+from minisparse.core.errors import UsageError
+from minisparse.cost import candidates
+from minisparse.dispatch import counterfactual
+from minisparse.dispatch.explanation import NodeExplanation
+from minisparse.formats import find_pattern
+from minisparse.graph import Graph, GraphBuilder
+from minisparse.runtime import Executable
+
+RNG = np.random.default_rng(0)
+SIZE = 512
+
+
+def network(w: Array) -> Graph:
+    """Return one linear layer and what follows it."""
+    b = GraphBuilder("one")
+    h = b.op("gemm", b.input("x", ("batch", w.shape[1])), b.constant("w", w), transB=1, name="fc")
+    return b.build({"y": b.op("relu", h)})
+
+
+def scattered(density: float, size: int = SIZE) -> Array:
+    w = RNG.standard_normal((size, size)).astype("float32")
+    w[RNG.random(w.shape) >= density] = 0
+    return w
+
+
+PLAN = ms.compile(network(scattered(0.02)), sizes={"batch": 128})
+
+
+def explained(plan: Executable = PLAN, name: str = "fc") -> NodeExplanation:
+    return plan.explain().node(name)
+
+
+def test_every_candidate_is_listed_cheapest_first_with_its_price() -> None:
+    node = explained()
+    assert [c.seconds for c in node.candidates] == sorted(c.seconds for c in node.candidates)
+    assert {"dense vectorized", "csr vectorized"} <= {c.name for c in node.candidates}
+    assert sum(c.chosen for c in node.candidates) == 1
+    for c in node.candidates:
+        assert c.seconds == pytest.approx(sum(c.price.parts.values()))
+        assert c.bytes > 0
+        assert c.why
+        assert not c.chosen or c.why == node.why
+
+
+def test_the_parts_say_why_the_others_lost() -> None:
+    node = explained()
+    slowest = node.candidates[-1]
+    assert not slowest.chosen
+    ratio = slowest.seconds / node.chosen.seconds
+    assert slowest.why.startswith(f"{ratio:.2f} times as long: ")
+
+
+def test_a_sparse_filter_still_has_its_dense_candidate() -> None:
+    weight = RNG.standard_normal((64, 64, 3, 3)).astype("float32")
+    weight[RNG.random(weight.shape) >= 0.01] = 0
+    b = GraphBuilder("filters")
+    y = b.op("conv", b.input("x", (4, 64, 14, 14)), b.constant("w", weight), name="c")
+    graph = b.build({"y": y})
+    plan = ms.compile(graph, choose={"c": "csr"})
+    assert plan.step("c").chosen.name == "csr vectorized"
+    names = [c.name for c in explained(plan, "c").candidates]
+    assert "dense vectorized" in names
+    assert ms.compile(graph, choose={"c": "dense"}).step("c").chosen.name == "dense vectorized"
+
+
+@pytest.mark.parametrize("kind", ["scattered", "16x16 blocks"])
+def test_what_would_change_the_choice_is_what_the_model_says_of_such_a_weight(kind: str) -> None:
+    found = {c.pattern: c for c in explained().counterfactuals}[kind]
+    assert found.density is not None
+    block = 1 if kind == "scattered" else 16
+    for factor, sparse in ((0.7, True), (1.4, False)):
+        grid = RNG.random((SIZE // block, SIZE // block)) < found.density * factor
+        w = np.kron(grid, np.ones((block, block))) * RNG.standard_normal((SIZE, SIZE))
+        graph = network(w.astype("float32"))
+        graph = ms.compile(graph, sizes={"batch": 128}, skip=("select_format",)).sized
+        assert graph.patterns["w"].nnz == find_pattern(w).nnz
+        first = candidates(graph, graph.node("fc"), PLAN.target)[0]
+        assert (first.layout.format != "dense") == sparse, (kind, factor, first.name)
+
+
+@pytest.mark.parametrize(
+    ("density", "text"),
+    [
+        (None, "scattered: dense at any density"),
+        (1.0, "scattered: csr even without a zero"),
+        (0.25, "scattered: csr above 75 % zeros"),
+        (0.004, "scattered: csr above 99.6 % zeros"),
+        (0.0003, "scattered: csr above 99.97 % zeros"),
+    ],
+)
+def test_densities_are_told_as_zeros(density: float | None, text: str) -> None:
+    assert str(counterfactual.Counterfactual("scattered", density, "csr")) == text
+
+
+def test_nodes_without_a_weight_have_nothing_to_compare() -> None:
+    assert explained(name="fc:in").counterfactuals == ()
+    assert explained(name="fc:in").why == "the only way there is"
+
+
+def test_the_waterfall_leads_from_the_model_as_given_to_the_plan() -> None:
+    found = PLAN.explain()
+    names = [stage.name for stage in found.waterfall]
+    assert names[0] == "dense"
+    assert "fold_constants" in names
+    assert "fold_batchnorm" not in names  # it had nothing to do
+    assert found.waterfall[-1].seconds == pytest.approx(found.seconds)
+    assert found.waterfall[-1].weight_bytes < found.waterfall[0].weight_bytes
+
+
+def test_text_fits_and_data_are_plain() -> None:
+    found = PLAN.explain()
+    text = str(found)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "> " in text
+    assert "with other zeros: scattered: " in text
+    data = json.loads(json.dumps(found.as_data()))
+    (node,) = (n for n in data["nodes"] if n["name"] == "fc")
+    chosen = [c for c in node["candidates"] if c["chosen"]]
+    assert [c["name"] for c in chosen] == [explained().chosen.name]
+    assert set(chosen[0]["price"]) >= {"compute", "values", "indices", "gather", "calls"}
+    assert "fc" in found._repr_html_()
+
+
+def test_one_node_can_be_shown_alone() -> None:
+    assert [n.name for n in PLAN.explain().only("fc").nodes] == ["fc"]
+    with pytest.raises(UsageError, match="has no node 'fd'; it has: fc:in, fc"):
+        PLAN.explain().only("fd")
+
+
+def test_two_plans_are_compared_node_by_node() -> None:
+    other = ms.compile(network(scattered(0.02)), sizes={"batch": 128}, choose={"fc": "dense"})
+    found = PLAN.explain().diff(other.explain())
+    assert found.otherwise == ("fc",)
+    assert "1 of 3 nodes" in str(found)
+    assert max(map(len, str(found).splitlines())) <= 80
+    assert "differs" in found._repr_html_()
+    none = PLAN.explain().diff(ms.compile(unlike()).explain())
+    assert len(none.otherwise) == len(none.nodes)
+
+
+def unlike() -> Graph:
+    b = GraphBuilder("other")
+    return b.build({"y": b.op("exp", b.input("x", (3,)))})
+
+
+def test_a_node_can_be_printed_by_itself() -> None:
+    text = str(explained())
+    assert text.startswith("fc = spmm_relu: ")
+    assert text in str(PLAN.explain())
+    assert "why not" in explained()._repr_html_()
+
+
+def test_a_conversion_repays_after_what_it_costs_over_what_it_earns() -> None:
+    """As the plan says of which the weight stayed dense, and so has still to be converted."""
+    graph = network(scattered(0.005))
+    before = explained(ms.compile(graph, sizes={"batch": 128}, choose={"fc": "dense"}))
+    priced = {c.name: c for c in before.candidates}
+    dense, sparse = priced["dense vectorized"], priced["csr vectorized"]
+    once = sparse.convert_seconds + sparse.prepare_seconds
+    assert sparse.convert_seconds > 0
+    node = explained(ms.compile(graph, sizes={"batch": 128}, choose={"fc": "csr"}))
+    assert node.repays_after == math.ceil(once / (dense.seconds - sparse.seconds))
+    assert f"repay after {node.repays_after} run" in str(node)
+    assert explained(ms.compile(network(scattered(0.9)))).repays_after is None

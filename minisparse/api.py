@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from minisparse.core.errors import MinisparseError, UsageError
 from minisparse.cost import POLICIES, USUAL_CALLS, Target, find_machine
 from minisparse.dispatch import make_plan
+from minisparse.dispatch.memory_plan import PLAN_MEMORY
 from minisparse.graph import Graph
 from minisparse.graph import load as load_graph
 from minisparse.kernels import usable_levels
@@ -85,7 +86,7 @@ def compile(
         ``"none"``, so that the plan is the same wherever it is made; ``"auto"`` for all that are
         installed; or names, such as ``"scipy"`` or ``("scipy", "mkl")``. See docs/libraries.md.
     skip : collection of str
-        Passes to leave out.
+        Passes to leave out; ``"plan_memory"`` for having each value in an array of its own.
     also : collection of str
         Passes to run besides, of those that run on request only: ``("shrink_structures",)``.
     choose : mapping, optional
@@ -163,14 +164,22 @@ def compile_for(
             f"no pass {', '.join(unknown)} runs on request; these do: {', '.join(ON_REQUEST)}"
         )
     passes = {**PASSES, **{name: ON_REQUEST[name] for name in also}}
-    compiled, reports = run_passes(graph, target, passes, skip)
+    compiled, reports = run_passes(graph, target, passes, set(skip) - {PLAN_MEMORY})
     limit = None
     if memory_limit is not None:
         from minisparse.dispatch.memory_limit import as_limit  # which most plans do without
 
         limit = as_limit(memory_limit)
     plan = make_plan(graph, compiled, target, reports)
-    found = Executable(plan.given, plan.graph, plan.target, plan.steps, plan.reports, limit)
+    found = Executable(
+        plan.given,
+        plan.graph,
+        plan.target,
+        plan.steps,
+        plan.reports,
+        limit,
+        PLAN_MEMORY not in skip,
+    )
     if limit is not None:
         from minisparse.dispatch.memory_limit import check_limit
         from minisparse.dispatch.memory_plan import expected_sizes

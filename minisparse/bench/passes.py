@@ -18,13 +18,14 @@ from minisparse.bench.pass_models import BUILT
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import MinisparseError
 from minisparse.cost import Target
+from minisparse.dispatch.memory_plan import PLAN_MEMORY
 from minisparse.evaluation.waterfall import what_runs
 from minisparse.graph import Graph, load
 from minisparse.passes import ON_REQUEST, PASSES
 from minisparse.runtime import Executable, Timing, measure, predict_peak
 
-EVERY = (*PASSES, *ON_REQUEST)
-"""Names of all passes, those that run on request among them."""
+EVERY = (*PASSES, *ON_REQUEST, PLAN_MEMORY)
+"""Names of all passes, those that run on request among them, and of what comes after them."""
 ROUNDS, QUICK_ROUNDS = 11, 5
 BATCH = 16
 SECONDS = 20.0
@@ -114,10 +115,12 @@ def _effects(
     faults: dict[str, str] = {}
     for name in ("", *EVERY):
         try:
-            plans[name] = compile_for(graph, goal, [name] if name in PASSES else (), _also(name))
+            plans[name] = compile_for(
+                graph, goal, [name] if name and name not in ON_REQUEST else (), _also(name)
+            )
         except MinisparseError as error:
             faults[name] = str(error)
-    doing = {name: (what_runs(plan), _stored(plan)) for name, plan in plans.items()}
+    doing = {name: (what_runs(p), _stored(p), p.in_arena) for name, p in plans.items()}
     changed = [name for name in plans if name and doing[name] != doing[""]]
     tell(f"{model}: {len(changed)} passes")
     feeds = _feeds(graph, sizes)

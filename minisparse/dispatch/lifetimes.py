@@ -98,6 +98,8 @@ def find_lifetimes(plan: "Plan", sizes: Mapping[str, int]) -> tuple[Lifetimes, t
     lives = Lifetimes(types, dict(strides), dict.fromkeys(given, ()))
     for step in plan.steps:
         _follow(lives, step)
+    if not plan.in_arena:
+        lives.told.clear()
     last = _last_readers(plan)
     for name, owners in lives.holds.items():
         for owner in owners:

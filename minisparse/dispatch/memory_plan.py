@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from minisparse.dispatch.rehearsal import Scratch
     from minisparse.dispatch.weight_bytes import WeightBytes
 
+PLAN_MEMORY = "plan_memory"
+"""What this is called where it is left out beside passes: then each value is an array."""
+
 
 class Slot(NamedTuple):
     """A buffer's place in the arena.

@@ -79,6 +79,9 @@ class Plan:
         What each pass did.
     memory_limit : int or None
         Bytes of weights, and of what a run needs besides, beyond which a run is refused.
+    in_arena : bool
+        Whether values between nodes lie in one piece of memory, and over each other where that is
+        right; otherwise each is an array of its own.
     """
 
     given: Graph
@@ -87,6 +90,7 @@ class Plan:
     steps: tuple[Step, ...]
     reports: tuple[PassReport, ...]
     memory_limit: int | None = None
+    in_arena: bool = True
 
     @cached_property
     def sized(self) -> Graph:

@@ -316,3 +316,18 @@ def test_weights_are_listed_with_their_arrays() -> None:
     assert weight.layout == "csr"
     assert weight.packed > 0
     assert plan.memory().weight_bytes == A.nbytes + weight.packed
+
+
+def test_planning_memory_can_be_left_out() -> None:
+    graph = NETWORKS[0]("random")
+    feeds = feeds_for(graph)
+    with_arena, without = ms.compile(graph), ms.compile(graph, skip=["plan_memory"])
+    assert with_arena.memory().arena > 0
+    memory = without.memory()
+    assert memory.arena == 0
+    assert not memory.slots
+    assert memory.allocated
+    for name, y in with_arena.run(feeds).items():
+        np.testing.assert_array_equal(without.run(feeds)[name], y)
+    assert without.arenas.nbytes == 0
+    assert [s.chosen.name for s in without.steps] == [s.chosen.name for s in with_arena.steps]

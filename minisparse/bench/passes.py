@@ -115,9 +115,7 @@ def _effects(
     faults: dict[str, str] = {}
     for name in ("", *EVERY):
         try:
-            plans[name] = compile_for(
-                graph, goal, [name] if name and name not in ON_REQUEST else (), _also(name)
-            )
+            plans[name] = compile_for(graph, goal, *_passes(name))
         except MinisparseError as error:
             faults[name] = str(error)
     doing = {name: (what_runs(p), _stored(p), p.in_arena) for name, p in plans.items()}
@@ -143,9 +141,10 @@ def _effects(
             )
 
 
-def _also(left_out: str) -> list[str]:
-    """Return the passes that run on request, without the one that is left out."""
-    return [name for name in ON_REQUEST if name != left_out]
+def _passes(left_out: str) -> tuple[list[str], list[str]]:
+    """Return the passes to skip, and those to run on request, where one is left out or none."""
+    skip = [left_out] if left_out and left_out not in ON_REQUEST else []
+    return skip, [name for name in ON_REQUEST if name != left_out]
 
 
 def _stored(plan: Executable) -> tuple[tuple[int, ...], ...]:

@@ -11,7 +11,7 @@ from minisparse.cli.numbers import positive, size
 from minisparse.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from minisparse.dispatch import Explanation
+    from minisparse.dispatch.explanation import Explanation
 
 
 def add_explain(command: argparse.ArgumentParser) -> None:

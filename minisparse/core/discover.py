@@ -8,7 +8,9 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def declared(package: str, path: Iterable[str], kind: type[T]) -> dict[str, T]:
+def declared(
+    package: str, path: Iterable[str], kind: type[T], *, folders: bool = True
+) -> dict[str, T]:
     """Import every module below a package and collect its constants of one kind.
 
     Parameters
@@ -19,6 +21,8 @@ def declared(package: str, path: Iterable[str], kind: type[T]) -> dict[str, T]:
         The package's ``__path__``.
     kind : type
         Which constants to collect: instances of this class bound to an UPPER_CASE name.
+    folders : bool
+        Whether the package's own packages are looked through as well.
 
     Returns
     -------
@@ -28,7 +32,10 @@ def declared(package: str, path: Iterable[str], kind: type[T]) -> dict[str, T]:
     """
     found: dict[str, T] = {}
     seen: set[int] = set()
-    for info in pkgutil.walk_packages(path, package + "."):
+    looked_through = pkgutil.walk_packages if folders else pkgutil.iter_modules
+    for info in looked_through(path, package + "."):
+        if info.ispkg and not folders:
+            continue
         module = importlib.import_module(info.name)
         for name, value in vars(module).items():
             if name.isupper() and isinstance(value, kind) and id(value) not in seen:

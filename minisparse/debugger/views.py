@@ -6,7 +6,7 @@ import numpy as np
 
 from minisparse.core.dtypes import Array
 from minisparse.core.tensor_type import dense_type
-from minisparse.dispatch import NodeExplanation
+from minisparse.dispatch.explanation import NodeExplanation
 from minisparse.formats import Matrix
 from minisparse.graph import Constant
 from minisparse.graph.printer import call_text

@@ -3,7 +3,7 @@
 from minisparse.core.discover import declared
 from minisparse.passes.rewrite import Pass, PassReport, in_order, run_passes
 
-_DECLARED = {p.name: p for p in declared(__name__, __path__, Pass).values()}
+_DECLARED = {p.name: p for p in declared(__name__, __path__, Pass, folders=False).values()}
 
 PASSES: dict[str, Pass] = {name: p for name, p in _DECLARED.items() if not p.on_request}
 """Every pass that a graph goes through, by name."""

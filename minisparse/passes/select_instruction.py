@@ -14,15 +14,15 @@ Keeps     Everything: only notes are added. No kernel is chosen by them, and min
 
 import math
 from dataclasses import replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from minisparse.cost import Target
-from minisparse.cost.instruction_misses import SEARCHED
-from minisparse.cost.instruction_selection import Selection
-from minisparse.cost.instructions import choose_instruction
 from minisparse.formats import NM, Matrix
 from minisparse.graph import Constant, Graph, Node
 from minisparse.passes.rewrite import Pass
+
+if TYPE_CHECKING:
+    from minisparse.cost.instruction_selection import Selection
 
 NOTE = "instruction."
 """How the names of the notes begin; the node's name follows."""
@@ -40,8 +40,8 @@ def run(graph: Graph, target: Target) -> Graph:
 
 
 def instruction_for(
-    graph: Graph, node: Node, target: Target, *, tf32: bool = False, search: int = SEARCHED
-) -> Selection | None:
+    graph: Graph, node: Node, target: Target, *, tf32: bool = False, search: int | None = None
+) -> "Selection | None":
     """Return the instruction for a node's weight with all others, or None where it has no weight.
 
     Parameters
@@ -53,7 +53,8 @@ def instruction_for(
     target : Target
         Whose machine is asked for its instruction sets.
     tf32, search
-        As for :func:`minisparse.cost.instructions.choose_instruction`.
+        As for :func:`minisparse.cost.instructions.choose_instruction`; None for what it does by
+        itself.
 
     Examples
     --------
@@ -68,12 +69,15 @@ def instruction_for(
     found = _weight(graph, node)
     if found is None or not target.machine.instructions:
         return None
+    from minisparse.cost.instruction_misses import SEARCHED
+    from minisparse.cost.instructions import choose_instruction  # which importing does without
+
     return choose_instruction(
         found.matrix,
         target.machine.instructions,
         other=graph.types[found.other].dtype,
         tf32=tf32,
-        search=search,
+        search=SEARCHED if search is None else search,
         pattern=graph.patterns.get(found.name),
         groups=found.groups,
         name=found.name,

@@ -78,7 +78,7 @@ def exact_results(
     """Return the exact answers of an op, one for each of its results; see :func:`exact`."""
     attrs = op.complete(attrs or {})
     base, *rest = op.split(operands)
-    answer = _base(op.base, base, attrs, profile)
+    answer = _base(op.base, base, op.attrs_of(op.base, attrs), profile)
     if isinstance(answer, tuple):
         return tuple(map(_settled, answer))
     for part, more in zip(op.epilogue, rest, strict=True):

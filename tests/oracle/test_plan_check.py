@@ -219,3 +219,14 @@ def test_of_a_residual_as_many_items_are_judged(shape: tuple[int, ...]) -> None:
         (found,) = plan.verify(feeds, columns=columns)
         assert found.op == "conv_add_relu"
         assert found.verdict == "PASS"
+
+
+def test_a_convolution_with_attributes_in_its_epilogue_is_judged() -> None:
+    b = ms.GraphBuilder("fused")
+    rng = np.random.default_rng(0)
+    w = b.constant("w", rng.standard_normal((3, 2, 1, 1)).astype("float32"))
+    h = b.op("conv", b.input("x", (2, 2, 4, 4)), w, name="conv")
+    plan = ms.compile(b.build({"y": b.op("gelu", h, approximate="tanh")}))
+    assert plan.steps[0].node.op.name == "conv_gelu"
+    (judged,) = plan.verify({"x": rng.standard_normal((2, 2, 4, 4)).astype("float32")})
+    assert judged.verdict == "PASS"

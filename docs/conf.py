@@ -42,6 +42,9 @@ autodoc_default_options = {
     "no-value": True,
 }
 autodoc_typehints_format = "short"
+# Some short names, such as Step, are a class in several rooms; annotations that only a type checker
+# evaluates have no module in front, and link to the first of them.
+suppress_warnings = ["ref.python"]
 napoleon_google_docstring = False
 # Types are prose ("ndarray of int, shape (nnz,)"), so they are not searched for names to link.
 napoleon_use_param = False

@@ -98,7 +98,8 @@ def convolution(d: Draft) -> None:
     w = d.zeroed(m, c // group * side**2).reshape(m, c // group, side, side)
     bias = d.pick((), (d.vector(m),))
     stride = d.pick(1, 1, 2)
-    pads = (side // 2,) * 4 if d.width(x, 2) < 4 else d.pick((0,) * 4, (side // 2,) * 4)
+    small = min(d.width(x, 2), d.width(x, 3)) < 4
+    pads = (side // 2,) * 4 if small else d.pick((0,) * 4, (side // 2,) * 4)
     y = d.op("conv", x, d.constant(w), *bias, pads=pads, strides=(stride,) * 2, group=group)
     y = _normalized(d, y) if d.chance(0.6) else y
     y = d.op("add", y, d.like(y)) if d.chance(0.3) else y

@@ -188,7 +188,7 @@ def examples(usual: int) -> int:
 
 
 @given(recipes, ways)
-@settings(max_examples=examples(35))
+@settings(max_examples=examples(30))
 def test_passes_in_any_order_keep_what_a_graph_computes(recipe: Recipe, way: Way) -> None:
     graph = recipe.graph()
     after = rewritten(graph, way)
@@ -198,7 +198,7 @@ def test_passes_in_any_order_keep_what_a_graph_computes(recipe: Recipe, way: Way
 
 
 @given(recipes, ways)
-@settings(max_examples=examples(25))
+@settings(max_examples=examples(15))
 def test_what_is_compiled_is_right_whichever_passes_are_left_out(recipe: Recipe, way: Way) -> None:
     graph = recipe.graph()
     skip = {name for name in PASSES if name in way.passes}

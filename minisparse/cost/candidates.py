@@ -230,7 +230,7 @@ def _priced(
     else:
         work = work_of(node.op, kernel, level_of(kernel, level), pattern, sizes, attrs)
         result = target.size(graph.types[node.output])
-        basis = _basis(node, names_of(kernel, work), sizes, result, weight_bytes)
+        basis = _basis(node, kernel, work, sizes, result, weight_bytes)
         found = price(work, level, basis, target.machine)
         if level != "loops":
             found += price_epilogue(node.op, sizes, result, target.machine)
@@ -246,16 +246,25 @@ def _priced(
 
 def _basis(
     node: Node,
-    names: tuple[str, ...],
+    kernel: Kernel,
+    work: Work,
     types: Sequence[TensorType],
     result: TensorType,
     weight_bytes: int,
 ) -> Basis:
-    """Return on which data one of our levels computes."""
+    """Return on which data one of our levels computes.
+
+    A weight is read as it was packed: with as many values as are multiplied for one column.
+    """
     at = node.op.base.weight
     others = sum(t.nnz * t.itemsize for i, t in enumerate(types) if i != at)
     reach = float(others + result.nnz * result.itemsize)
-    return Basis((types[0] if types else result).dtype, names, weight_bytes + reach, reach)
+    held = float(weight_bytes)
+    if at is not None and at < len(types) and node.op.base.sums_products:
+        columns = max(result.size // max(types[at].dims[0], 1), 1)
+        held = max(held, work.flops / 2 / columns * types[at].itemsize)
+    dtype = (types[0] if types else result).dtype
+    return Basis(dtype, names_of(kernel, work), held + reach, reach)
 
 
 def _meet(

@@ -81,16 +81,21 @@ def execute(
             keywords["finish"] = finish
     result = level.run(*base, **keywords)
     if finish is None or isinstance(result, Matrix):
-        format = result.format if isinstance(result, Matrix) else "dense"
-        for part, more in zip(op.epilogue, rest, strict=True):
-            run = _vectorized(part.name, format).run
-            result = run(result, *more, **op.attrs_of(part, complete))
+        result = _finished(op, result, rest, complete)
     elif not level.fuses:
         finish(result, tuple(slice(0, length) for length in result.shape))
     if out is None or result is out:
         return result
     out[...] = result
     return out
+
+
+def _finished(op: Op, result: Any, rest: Sequence[Sequence[Any]], attrs: Attrs) -> Any:
+    """Return what an epilogue makes of a result, each of its ops making another."""
+    format = result.format if isinstance(result, Matrix) else "dense"
+    for part, more in zip(op.epilogue, rest, strict=True):
+        result = _vectorized(part.name, format).run(result, *more, **op.attrs_of(part, attrs))
+    return result
 
 
 def _execute_whole(
@@ -120,16 +125,66 @@ def bind(op: Op, level: Level, attrs: Mapping[str, Any]) -> Callable[..., Any]:
         From the operands to the result; it takes ``out=`` where the level does.
     """
     if op.epilogue:
-        return partial(_execute_fused, op, level, dict(attrs))
+        return FusedCall(op, level, attrs)
     if level.settle is not None:
         return level.settle(**attrs)
     return partial(level.run, **attrs) if attrs else level.run
 
 
-def _execute_fused(
-    op: Op, level: Level, attrs: Mapping[str, Any], *operands: Any, out: Array | None = None
-) -> Any:
-    return execute(op, level, operands, attrs, out)
+class FusedCall:
+    """A fused op with one level and its attributes: :func:`execute`, what it finds out remembered.
+
+    A small layer is computed in microseconds, and to look at operands anew each time takes as long.
+
+    Parameters
+    ----------
+    op, level, attrs
+        As for :func:`execute`.
+    """
+
+    def __init__(self, op: Op, level: Level, attrs: Mapping[str, Any]) -> None:
+        self._op, self._level, self._attrs = op, level, dict(attrs)
+        self._own = op.attrs_of(op.base, attrs)
+        self._counts = [len(part.operands) - 1 for part in op.epilogue]
+        self._more = sum(self._counts)
+        self._runs = [
+            (_vectorized(part.name, "dense").run, {n: attrs[n] for n in part.attrs})
+            for part in op.epilogue
+        ]
+        self._fits: dict[tuple[Any, ...], bool] = {}
+
+    def __call__(self, *operands: Any, out: Array | None = None) -> Any:
+        level = self._level
+        if level.whole is not None or not self._can_finish(operands):
+            return execute(self._op, level, operands, self._attrs, out)
+        stop = at = len(operands) - self._more
+        keywords, rest = self._own.copy(), []
+        for count in self._counts:
+            rest.append(operands[at : at + count])
+            at += count
+        if out is not None and level.takes_out:
+            keywords["out"] = out
+        if level.fuses:
+            keywords["finish"] = make_finish(self._op.epilogue, rest, self._attrs)
+            return level.run(*operands[:stop], **keywords)
+        result = level.run(*operands[:stop], **keywords)
+        if isinstance(result, Matrix):
+            return _finished(self._op, result, rest, self._attrs)
+        for (run, own), more in zip(self._runs, rest, strict=True):
+            run(result, *more, **own, out=result)
+        if out is None or result is out:
+            return result
+        out[...] = result
+        return out
+
+    def _can_finish(self, operands: Sequence[Any]) -> bool:
+        """Tell whether the epilogue keeps the dtype, which depends on dtypes alone."""
+        dtypes = tuple([x.dtype for x in operands])
+        found = self._fits.get(dtypes)
+        if found is None:
+            base, *rest = self._op.split(operands)
+            found = self._fits[dtypes] = _fits_in_place(base, rest)
+        return found
 
 
 def in_place_operands(op: Op, level: Level) -> tuple[int, ...]:

@@ -154,6 +154,7 @@ class FusedCall:
         self._fits: dict[tuple[Any, ...], bool] = {}
 
     def __call__(self, *operands: Any, out: Array | None = None) -> Any:
+        """Return the result, written to ``out`` where that is given."""
         level = self._level
         if level.whole is not None or not self._can_finish(operands):
             return execute(self._op, level, operands, self._attrs, out)

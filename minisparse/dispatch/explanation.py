@@ -218,9 +218,10 @@ class Explanation:
 def explain(plan: Plan) -> Explanation:
     """Return why a plan is as it is."""
     sizes = ", ".join(f"{name} {type}" for name, type in plan.sized.inputs.items())
+    machine = plan.target.machine
     return Explanation(
-        f"plan {plan.graph.name} for {plan.target.machine.name}",
-        plan.target.machine.source,
+        f"plan {plan.graph.name} for {machine.name}",
+        "; ".join(filter(None, (machine.origin, machine.source))),
         sizes,
         tuple(map(str, plan.reports)),
         tuple(_nodes(plan)),

@@ -8,14 +8,16 @@ chance, so items must not depend on each other, nor on how many threads there ar
 import os
 from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from minisparse.kernels import blas
 from minisparse.kernels.scratch import shared_by
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 T = TypeVar("T")
 
@@ -68,6 +70,8 @@ def share(work: Callable[[T], object], items: Iterable[T], threads: int) -> None
     if threads < 2 or len(waiting) < 2:
         until_none_is_left()
         return
+    from concurrent.futures import wait  # which importing does without
+
     with blas.one_thread(), shared_by(min(threads, MOST)):
         count = min(threads, MOST) - 1
         helpers = [_pool(count).submit(until_none_is_left) for _ in range(count)]
@@ -82,8 +86,10 @@ def share(work: Callable[[T], object], items: Iterable[T], threads: int) -> None
 
 
 @cache
-def _pool(helpers: int) -> ThreadPoolExecutor:
+def _pool(helpers: int) -> "ThreadPoolExecutor":
     """Return threads that wait for work: no more than help at once, for each keeps its scratch."""
+    from concurrent.futures import ThreadPoolExecutor
+
     return ThreadPoolExecutor(helpers, "minisparse")
 
 

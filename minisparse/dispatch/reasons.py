@@ -41,11 +41,22 @@ def reason(
     if asked_for:
         return f"asked for; predicted {_compared(ratio)} {best.name}"
     if ratio >= 1:
-        return f"predicted {ratio:.2f} times as fast as {best.name}"
+        return _fastest(chosen, others)
     faster = f"{best.name} is predicted {1 / ratio:.2f} times as fast"
     if best.layout == chosen.layout or _pays(best, chosen, target):
         return f"{faster}, but no pass converts to it"
     return f"{faster}, but {_not_worth(best, chosen, target)}"
+
+
+def _fastest(chosen: Candidate, others: Sequence[Candidate]) -> str:
+    """Say how much faster the chosen one is than the next that is told apart from it."""
+    ratios = sorted((_ratio(c.seconds, chosen.seconds), c.name) for c in others)
+    alike = [name for ratio, name in ratios if ratio < _ALIKE]
+    apart = [f"{ratio:.2f} times as fast as {name}" for ratio, name in ratios if ratio >= _ALIKE]
+    if not alike:
+        return f"predicted {apart[0]}"
+    more = f" and {len(alike) - 1} more" if len(alike) > 1 else ""
+    return ", and ".join([f"predicted as fast as {alike[0]}{more}", *apart[:1]])
 
 
 def why_not(candidate: Candidate, chosen: Candidate, target: Target) -> str:

@@ -58,19 +58,19 @@ def test_levels_are_found_by_size() -> None:
 
 
 def test_what_a_level_keeps_in_part_costs_something_between() -> None:
-    machine = replace(SERVER, coefficients={})
-    c, near = machine.usual("elementwise"), machine.memory[1].size
-    times = [
-        price_with(c, WORK, machine.scale(np.dtype("f4"), "elementwise", size, size)).seconds
-        for size in (near, 1.25 * near, 1.75 * near, 2 * near)
-    ]
-    assert times == sorted(times)
+    c = replace(SERVER.usual("elementwise"), overlap=0.0)
+    f4, near = np.dtype("float32"), SERVER.memory[1].size
+
+    def seconds(size: float) -> float:
+        return price_with(c, WORK, SERVER.scale(f4, "elementwise", size, near)).seconds
+
+    times = [seconds(part * near) for part in (1, 1.25, 1.75, 2)]
+    assert times[0] < times[3]
     assert times[1] - times[0] == pytest.approx((times[3] - times[0]) / 4)
-    counts = features(WORK, machine.scale(np.dtype("f4"), "elementwise", 1.25 * near, near))
-    assert c.vector @ counts == pytest.approx(
-        price_with(replace(c, overlap=0.0), WORK,
-                   machine.scale(np.dtype("f4"), "elementwise", 1.25 * near, near)).seconds
-    )  # fmt: skip
+    assert times[2] - times[0] == pytest.approx((times[3] - times[0]) * 3 / 4)
+    counts = features(WORK, SERVER.scale(f4, "elementwise", 1.25 * near, 1.5 * near))
+    scale = SERVER.scale(f4, "elementwise", 1.25 * near, 1.5 * near)
+    assert c.vector @ counts == pytest.approx(price_with(c, WORK, scale).seconds)
 
 
 def test_what_was_fitted_elsewhere_is_taken_over_in_proportion() -> None:

@@ -120,6 +120,9 @@ def compile(
     """
     if not isinstance(graph, Graph):
         raise UsageError(f"ms.compile takes a Graph, such as ms.load returns, not {graph!r:.60}")
+    for name, given in (("skip", skip), ("also", also)):
+        if isinstance(given, str) or not all(isinstance(one, str) for one in given or ()):
+            raise UsageError(f"{name} is {given!r:.60}: it must be a collection of names of passes")
     if policy not in POLICIES:
         raise UsageError(f"there is no policy '{policy}'; policies: {', '.join(POLICIES)}")
     if not are_ints((calls,), 1, 1):
@@ -144,9 +147,9 @@ def _checked_sizes(graph: Graph, sizes: Mapping[str, int]) -> dict[str, int]:
             f"graph '{graph.name}' has no dimension {', '.join(unknown)}; "
             f"named dimensions: {', '.join(graph.symbols) or 'none'}"
         )
-    negative = [f"{name}={size}" for name, size in sizes.items() if size < 0]
-    if negative:
-        raise UsageError(f"sizes cannot be negative: {', '.join(negative)}")
+    odd = [f"{name}={size!r:.40}" for name, size in sizes.items() if not are_ints((size,), 1, 0)]
+    if odd:
+        raise UsageError(f"sizes must be whole numbers from 0 on, not {', '.join(odd)}")
     return dict(sizes)
 
 

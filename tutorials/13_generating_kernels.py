@@ -336,8 +336,9 @@ threads = ms.generate("spmm", A, epilogue=["bias", "relu"], columns=5, level="gp
 print(threads.source)
 
 # %% [markdown]
-# Two loops are gone, those over `m` and `n`: threads have taken their place. What a thread does can
-# be tried without a GPU by running all of them one after another:
+# The loop over `n` is gone, and the one over `m` goes in steps as wide as the grid, once where
+# there are threads enough: they have taken the place of both. What a thread does can be tried
+# without a GPU by running all of them one after another:
 
 
 # %%

@@ -68,7 +68,12 @@ def _with_dense(
         return found
     before = apart(graph, node)
     dense = () if before is None else candidates(before, before.nodes[0], target)
-    more = (*found, *(c for c in dense if c.layout == DENSE))
+    timed = (
+        replace(c, measured_seconds=target.timings.get((node.name, c.name)))
+        for c in dense
+        if c.layout == DENSE
+    )
+    more = (*found, *timed)
     return tuple(sorted(more, key=lambda c: (c.seconds, c.name)))
 
 

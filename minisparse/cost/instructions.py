@@ -132,6 +132,8 @@ class _Subject:
         """Return the elements of all pieces of that size that hold a nonzero, padding included."""
         if (height, width) == (1, 1):
             return float(self.nonzeros)
+        if 0 in self.shape:
+            return 0.0
         if (height, width) not in self.counted:
             m, k = self.shape
             grouped = self.mask.reshape(self.groups, m, k)

@@ -1,6 +1,6 @@
 """What a run is predicted to take after each pass: the way from the dense model to the plan."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from minisparse.cost import Target, rank
 from minisparse.dispatch.plan import Plan
@@ -16,7 +16,8 @@ class Stage:
     name : str
         The pass that made it; ``"dense"`` for the model as it was given.
     seconds : float
-        Predicted time of one run, every node computed by its cheapest candidate.
+        Predicted time of one run, every node computed by its cheapest candidate; of the last one,
+        by that which the plan has.
     weight_bytes : int
         Bytes of all constants as stored.
     """
@@ -30,10 +31,12 @@ def stages(plan: Plan) -> tuple[Stage, ...]:
     """Return the model as it was given, and as each pass left it that changed something."""
     graphs = {"dense": plan.given}
     graphs |= {report.name: report.after for report in plan.reports if report.changed}
-    return tuple(
-        Stage(name, predicted_seconds(graph, plan.target), graph.weight_bytes)
-        for name, graph in graphs.items()
-    )
+    *before, (last, graph) = graphs.items()
+    # What is asked for, or was timed, is chosen at the end; before, there may be no such candidate.
+    free = replace(plan.target, choose={}, policy="predicted")
+    found = [Stage(n, predicted_seconds(g, free), g.weight_bytes) for n, g in before]
+    seconds = sum(step.chosen.seconds for step in plan.steps)
+    return (*found, Stage(last, seconds, graph.weight_bytes))
 
 
 def predicted_seconds(graph: Graph, target: Target) -> float:

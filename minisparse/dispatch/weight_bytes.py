@@ -62,11 +62,15 @@ def weights_of(plan: "Plan", others: "Iterable[Step]" = ()) -> tuple[WeightBytes
             held = plan.graph.constants.get(name)
             if step.packed is not held:
                 packed[name] = packed.get(name, 0) + _packed_bytes(step.packed)
-    found = [_weight(n, c, packed.get(n, 0)) for n, c in plan.graph.constants.items()]
+    held = dict(plan.graph.constants)
+    found = [_weight(n, c, packed.get(n, 0)) for n, c in held.items()]
+    known = {id(c) for c in held.values()}
     for step in plan.steps:
         for body in step.bodies.values():
-            outside = set(plan.graph.constants)
-            found += [w for w in weights_of(body) if w.name not in outside]
+            # What a body captures is one of these, by whatever name.
+            own = {n for n, c in body.graph.constants.items() if id(c) not in known}
+            known |= {id(c) for c in body.graph.constants.values()}
+            found += [w for w in weights_of(body) if w.name in own or w.packed]
     return tuple(sorted(found, key=lambda w: -(w.stored + w.packed)))
 
 

@@ -54,7 +54,8 @@ def live_work(rows: int, terms: int, columns: int, density: float, itemsize: int
         Bytes of an element.
     """
     gathered = density * rows * terms * columns
-    moved = (rows * terms + rows * columns + gathered) * itemsize
+    # What is gathered is read where it lies, written aside, and read there.
+    moved = (rows * terms + rows * columns + 3 * gathered) * itemsize
     return Work(2 * gathered, moved, gathered=gathered, calls=5.0 * rows)
 
 

@@ -172,3 +172,25 @@ def test_a_conversion_repays_after_what_it_costs_over_what_it_earns() -> None:
     assert node.repays_after == math.ceil(once / (dense.seconds - sparse.seconds))
     assert f"repay after {node.repays_after} run" in str(node)
     assert explained(ms.compile(network(scattered(0.9)))).repays_after is None
+
+
+@pytest.mark.parametrize("way", ["csr", "bsr 4x4", "csc", "csr generated"])
+def test_what_was_asked_for_is_explained_with_its_waterfall(way: str) -> None:
+    graph = ms.load(ms.examples.model_path("digits_mlp"))
+    plan = ms.compile(graph, choose={"layer1": way})
+    found = plan.explain()
+    assert "asked for" in str(found)
+    assert found.waterfall[-1].seconds == pytest.approx(sum(s.chosen.seconds for s in plan.steps))
+    assert found.as_data()
+    assert "asked for" in found._repr_html_()
+
+
+def test_the_dense_twin_of_a_stored_filter_has_its_measured_time() -> None:
+    rng = np.random.default_rng(0)
+    w = rng.standard_normal((16, 8, 3, 3)).astype("float32")
+    w[rng.random(w.shape) < 0.97] = 0
+    b = ms.GraphBuilder("filters")
+    y = b.op("conv", b.input("x", (1, 8, 12, 12)), b.constant("w", w), name="conv")
+    plan = ms.compile(b.build({"y": y}), policy="measured")
+    dense = next(c for c in plan.step("conv").candidates if c.layout.format == "dense")
+    assert dense.measured_seconds is not None

@@ -22,7 +22,7 @@ from minisparse.dispatch.bound import GARBAGE, KEPT, run_instructions, run_plan
 from minisparse.dispatch.memory_plan import MemoryPlan, lay_out_values
 from minisparse.graph import Graph, GraphBuilder
 from minisparse.kernels import blas
-from minisparse.ops import GELU, GEMM, RELU
+from minisparse.ops import GELU, GEMM, OPS, RELU
 from minisparse.ops.body import Body
 from minisparse.ops.node import Node
 from minisparse.runtime import Executable, measure_memory, run, sizes_of
@@ -331,3 +331,17 @@ def test_planning_memory_can_be_left_out() -> None:
         np.testing.assert_array_equal(without.run(feeds)[name], y)
     assert without.arenas.nbytes == 0
     assert [s.chosen.name for s in without.steps] == [s.chosen.name for s in with_arena.steps]
+
+
+def test_a_weight_that_two_branches_capture_is_counted_once() -> None:
+    w = np.ones((32, 32), "float32")
+    body = Body(("x", "w"), (Node("y", OPS["matmul"], ("x", "w"), ("y",)),), ("y",))
+    b = ms.GraphBuilder("branches")
+    name = b.constant("w", w)
+    y = b.op(
+        "if_else", b.input("go", (), "bool"), b.input("x", (4, 32)), name,
+        then_branch=body, else_branch=body,
+    )  # fmt: skip
+    plan = ms.compile(b.build({"y": y}))
+    stored = sum(weight.stored for weight in plan.memory().weights)
+    assert stored == w.nbytes

@@ -50,10 +50,10 @@ def stored_type(A: Any, layout: str | Layout | None, dtype: Any) -> TensorType:
         return A
     if isinstance(A, Matrix):
         return A.type
-    if isinstance(A, np.ndarray):
+    if isinstance(A, np.ndarray) and A.ndim == 2:
         return dense_type(A)
     raise UsageError(
-        f"generate: A is {A!r:.60}: give a Matrix, an array, a TensorType or a Pattern"
+        f"generate: A is {A!r:.60}: give a Matrix, a 2-D array, a TensorType or a Pattern"
     )
 
 

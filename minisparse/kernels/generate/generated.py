@@ -10,7 +10,7 @@ import numpy as np
 
 from minisparse.core.dtypes import Array, as_dtype
 from minisparse.core.errors import UnsupportedOpError, UsageError
-from minisparse.core.tensor_type import Layout, TensorType
+from minisparse.core.tensor_type import Layout, TensorType, dense_type
 from minisparse.formats import Matrix, Pattern
 from minisparse.kernels.call import Prepared
 from minisparse.kernels.counts import Counts
@@ -124,6 +124,8 @@ class Generated:
         ------
         UsageError
             If they are not what the kernel was written for.
+        ShapeError, DTypeError
+            If they break the op's constraints.
         """
         if len(operands) != len(self.op.operands):
             wanted = ", ".join(self.op.operands)
@@ -131,6 +133,9 @@ class Generated:
         at = self.op.base.weight or 0
         given: list[Any] = [x if isinstance(x, Matrix) else np.asarray(x) for x in operands]
         self._check_stored(given[at])
+        if self.op.epilogue:  # a size that was left open is the same everywhere
+            types = [x.type if isinstance(x, Matrix) else dense_type(x) for x in given]
+            self.op.infer(types, self.attrs)
         level = self.kernel.levels.get(self.level)
         if level is None:
             raise UnsupportedOpError(f"{self.nest.name} at level gpu: {why_not(self.nest)}")

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import minisparse as ms
 from minisparse import oracle
-from minisparse.core.errors import UnsupportedOpError, UsageError
+from minisparse.core.errors import ShapeError, UnsupportedOpError, UsageError
 from minisparse.core.tensor_type import Layout, TensorType
 from minisparse.debugger.into import KernelSession
 from minisparse.formats import CSR, find_pattern, from_dense
@@ -357,3 +357,16 @@ def test_without_cupy_the_level_says_what_to_install(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "cupy", None)
     with pytest.raises(ms.MissingExtraError, match="minisparse\\[gpu"):
         generate("spmm", A, level="gpu", name="asked_for_without_cupy").run(A, B)
+
+
+@pytest.mark.parametrize("level", ["loops", "vectorized"])
+def test_an_open_size_is_the_same_everywhere(level: str) -> None:
+    made = generate("spmm", A, epilogue=["add"], level=level)
+    with pytest.raises(ShapeError, match="spmm_add"):
+        made.run(A, B, np.zeros((len(X), B.shape[1] + 1), B.dtype))
+    turned = generate("dsmm", A, epilogue=["bias"], level=level)
+    left = np.ones((3, len(X)), B.dtype)
+    with pytest.raises(ShapeError, match="dsmm_bias"):
+        turned.run(left, A, np.zeros(5, B.dtype))
+    with pytest.raises(UsageError, match="a 2-D array"):
+        generate("spmm", np.zeros((2, 2, 2), "float32"))

@@ -62,9 +62,8 @@ def weights_of(plan: "Plan", others: "Iterable[Step]" = ()) -> tuple[WeightBytes
             held = plan.graph.constants.get(name)
             if step.packed is not held:
                 packed[name] = packed.get(name, 0) + _packed_bytes(step.packed)
-    held = dict(plan.graph.constants)
-    found = [_weight(n, c, packed.get(n, 0)) for n, c in held.items()]
-    known = {id(c) for c in held.values()}
+    found = [_weight(n, c, packed.get(n, 0)) for n, c in plan.graph.constants.items()]
+    known = {id(c) for c in plan.graph.constants.values()}
     for step in plan.steps:
         for body in step.bodies.values():
             # What a body captures is one of these, by whatever name.

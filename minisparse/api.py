@@ -167,7 +167,8 @@ def compile_for(
             f"no pass {', '.join(unknown)} runs on request; these do: {', '.join(ON_REQUEST)}"
         )
     passes = {**PASSES, **{name: ON_REQUEST[name] for name in also}}
-    compiled, reports = run_passes(graph, target, passes, set(skip) - {PLAN_MEMORY})
+    left_out = set(skip) - {PLAN_MEMORY} - (set(ON_REQUEST) - set(also))
+    compiled, reports = run_passes(graph, target, passes, left_out)
     limit = None
     if memory_limit is not None:
         from minisparse.dispatch.memory_limit import as_limit  # which most plans do without

@@ -83,10 +83,13 @@ def _stored_weights(report: RunReport) -> dict[str, str]:
 
 def _passes(report: RunReport) -> list[str]:
     """Return a line for each pass that did something, and the names of the others."""
-    done = [r for r in report.plan.reports if r.changes]
-    idle = ", ".join(r.name for r in report.plan.reports if not r.changes)
+    done = [r for r in report.plan.reports if r.changes or r.notes]
+    idle = ", ".join(r.name for r in report.plan.reports if not (r.changes or r.notes))
     width = max((len(r.name) for r in done), default=0)
-    lines = [shorten(f"  {r.name:{width}}  {clean('; '.join(r.changes))}", WIDTH) for r in done]
+    lines = [
+        shorten(f"  {r.name:{width}}  {clean('; '.join((*r.changes, *r.notes)))}", WIDTH)
+        for r in done
+    ]
     told = textwrap.wrap(f"nothing to do: {idle}", WIDTH - 2) if idle else []
     return [*lines, *(f"  {line}" for line in told)]
 

@@ -89,6 +89,13 @@ def _told(memory: MemoryPlan, limit: int) -> str:
         alive = ", ".join(f"{b.values[-1]} ({human_bytes(b.nbytes)})" for b in largest)
         found += f", most of it at node '{memory.steps[memory.fullest]}', where {alive} are alive"
     if memory.weight_bytes > limit:
+        stored = sum(w.stored for w in memory.weights)
+        if stored <= limit:
+            packed = human_bytes(memory.weight_bytes - stored)
+            return (
+                f"{found}; kernels pack {packed} of the weights besides what is stored: choose "
+                f"another layout for the largest (choose=), or take a larger limit"
+            )
         return f"{found}; the weights alone are too many: prune them, or take a larger limit"
     if sizes:
         return f"{found}; run it with less than {sizes} at a time, or take a larger limit"

@@ -56,3 +56,13 @@ def test_limits_are_bytes_or_texts(given: Any) -> None:
 def test_what_is_no_limit_is_said(given: Any) -> None:
     with pytest.raises(UsageError, match="memory_limit must be bytes"):
         ms.compile(NETWORKS[0]("none"), memory_limit=given)
+
+
+def test_what_packing_takes_is_not_blamed_on_the_model() -> None:
+    graph = ms.load(ms.examples.model_path("digits_mlp_blocks"))
+    plan = ms.compile(graph, choose={"layer2": "csr"})
+    memory = plan.memory()
+    stored = sum(w.stored for w in memory.weights)
+    assert stored < memory.weight_bytes
+    with pytest.raises(MemoryLimitError, match=r"kernels pack .* besides what is stored"):
+        ms.compile(graph, choose={"layer2": "csr"}, memory_limit=stored)

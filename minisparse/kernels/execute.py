@@ -12,7 +12,7 @@ from minisparse.formats import Matrix
 from minisparse.kernels.kernel import Finish, Level
 from minisparse.kernels.lookup import find_level
 from minisparse.kernels.plain import UFUNCS
-from minisparse.ops import ADD, ADD_BIAS, CLIP, GELU, MULTIPLY, RELU, SILU, Attrs, Op
+from minisparse.ops import ADD, ADD_BIAS, CLIP, GELU, MULTIPLY, RELU, SILU, Op
 
 EPILOGUE_OPS: tuple[Op, ...] = (ADD_BIAS, RELU, GELU, SILU, CLIP, ADD)
 """Ops that can finish another's result: each element by itself.
@@ -66,49 +66,7 @@ def execute(
     out : ndarray, optional
         Where the result goes; of its shape and dtype.
     """
-    complete = dict(attrs or {})
-    if level.whole is not None:
-        return _execute_whole(op, level, operands, complete, out)
-    base, *rest = op.split(operands)
-    keywords = op.attrs_of(op.base, complete)
-    in_place = _fits_in_place(base, rest)
-    if out is not None and level.takes_out and in_place:
-        keywords["out"] = out
-    finish = None
-    if op.epilogue and in_place:
-        finish = make_finish(op.epilogue, rest, complete)
-        if level.fuses:
-            keywords["finish"] = finish
-    result = level.run(*base, **keywords)
-    if finish is None or isinstance(result, Matrix):
-        result = _finished(op, result, rest, complete)
-    elif not level.fuses:
-        finish(result, tuple(slice(0, length) for length in result.shape))
-    if out is None or result is out:
-        return result
-    out[...] = result
-    return out
-
-
-def _finished(op: Op, result: Any, rest: Sequence[Sequence[Any]], attrs: Attrs) -> Any:
-    """Return what an epilogue makes of a result, each of its ops making another."""
-    format = result.format if isinstance(result, Matrix) else "dense"
-    for part, more in zip(op.epilogue, rest, strict=True):
-        result = _vectorized(part.name, format).run(result, *more, **op.attrs_of(part, attrs))
-    return result
-
-
-def _execute_whole(
-    op: Op, level: Level, operands: Sequence[Any], attrs: Attrs, out: Array | None
-) -> Any:
-    """Run a level that has the epilogue inlined, and its attributes baked in."""
-    if level.whole != attrs:
-        raise InternalError(f"{op.name} is run with {attrs} by a level made for {level.whole}")
-    result = level.run(*operands)
-    if out is None:
-        return result
-    out[...] = result
-    return out
+    return FusedCall(op, level, attrs or {})(*operands, out=out)
 
 
 def bind(op: Op, level: Level, attrs: Mapping[str, Any]) -> Callable[..., Any]:
@@ -132,7 +90,7 @@ def bind(op: Op, level: Level, attrs: Mapping[str, Any]) -> Callable[..., Any]:
 
 
 class FusedCall:
-    """A fused op with one level and its attributes: :func:`execute`, what it finds out remembered.
+    """An op with one level and its attributes: :func:`execute`, what it finds out remembered.
 
     A small layer is computed in microseconds, and to look at operands anew each time takes as long.
 
@@ -147,8 +105,8 @@ class FusedCall:
         self._own = op.attrs_of(op.base, attrs)
         self._counts = [len(part.operands) - 1 for part in op.epilogue]
         self._more = sum(self._counts)
-        self._runs = [
-            (_vectorized(part.name, "dense").run, {n: attrs[n] for n in part.attrs})
+        self._steps = [
+            (part.name, _vectorized(part.name, "dense").run, op.attrs_of(part, attrs))
             for part in op.epilogue
         ]
         self._fits: dict[tuple[Any, ...], bool] = {}
@@ -156,30 +114,52 @@ class FusedCall:
     def __call__(self, *operands: Any, out: Array | None = None) -> Any:
         """Return the result, written to ``out`` where that is given."""
         level = self._level
-        if level.whole is not None or not self._can_finish(operands):
-            return execute(self._op, level, operands, self._attrs, out)
-        stop = at = len(operands) - self._more
-        keywords, rest = self._own.copy(), []
-        for count in self._counts:
-            rest.append(operands[at : at + count])
-            at += count
-        if out is not None and level.takes_out:
-            keywords["out"] = out
-        if level.fuses:
-            keywords["finish"] = make_finish(self._op.epilogue, rest, self._attrs)
-            return level.run(*operands[:stop], **keywords)
-        result = level.run(*operands[:stop], **keywords)
-        if isinstance(result, Matrix):
-            return _finished(self._op, result, rest, self._attrs)
-        for (run, own), more in zip(self._runs, rest, strict=True):
-            run(result, *more, **own, out=result)
+        if level.whole is not None:
+            result = self._whole(operands)
+        else:
+            result = self._base_and_epilogue(operands, out)
         if out is None or result is out:
             return result
         out[...] = result
         return out
 
-    def _can_finish(self, operands: Sequence[Any]) -> bool:
+    def _whole(self, operands: Sequence[Any]) -> Any:
+        """Run a level that has the epilogue inlined, and its attributes baked in."""
+        if self._level.whole != self._attrs:
+            raise InternalError(
+                f"{self._op.name} is run with {self._attrs} by a level made for {self._level.whole}"
+            )
+        return self._level.run(*operands)
+
+    def _base_and_epilogue(self, operands: Sequence[Any], out: Array | None) -> Any:
+        level, epilogue = self._level, self._op.epilogue
+        stop = at = len(operands) - self._more
+        rest = []
+        for count in self._counts:
+            rest.append(operands[at : at + count])
+            at += count
+        in_place = self._fits_in_place(operands)
+        keywords = self._own.copy()
+        if out is not None and level.takes_out and in_place:
+            keywords["out"] = out
+        if epilogue and in_place and level.fuses:
+            keywords["finish"] = make_finish(epilogue, rest, self._attrs)
+            return level.run(*operands[:stop], **keywords)
+        result = level.run(*operands[:stop], **keywords)
+        sparse = isinstance(result, Matrix)
+        for (name, run, own), more in zip(self._steps, rest, strict=True):
+            if sparse:
+                result = _vectorized(name, result.format).run(result, *more, **own)
+            elif in_place:
+                run(result, *more, **own, out=result)
+            else:
+                result = run(result, *more, **own)
+        return result
+
+    def _fits_in_place(self, operands: Sequence[Any]) -> bool:
         """Tell whether the epilogue keeps the dtype, which depends on dtypes alone."""
+        if not self._more:
+            return True
         dtypes = tuple([x.dtype for x in operands])
         found = self._fits.get(dtypes)
         if found is None:
@@ -219,8 +199,6 @@ def in_place_operands(op: Op, level: Level) -> tuple[int, ...]:
 def _fits_in_place(base: Sequence[Any], rest: Sequence[Sequence[Array]]) -> bool:
     """Tell whether the epilogue keeps the result's dtype: a wider bias makes it wider."""
     more = [x.dtype for operands in rest for x in operands]
-    if not more:
-        return True
     dtypes = {x.dtype for x in base}
     if len(dtypes) == 1 and dtypes.issuperset(more):
         return True

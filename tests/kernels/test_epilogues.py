@@ -28,7 +28,7 @@ from minisparse.ops import (
     SPMV,
     Op,
 )
-from minisparse.oracle import exact, judge
+from minisparse.oracle import exact, judge, run_exact
 from minisparse.passes import PASSES, run_passes
 
 ATTRS: dict[str, Any] = {"min": -0.75, "max": 1.5, "approximate": "tanh"}
@@ -256,3 +256,22 @@ def test_levels_of_an_epilogue_are_vectorized() -> None:
     with np.errstate(all="ignore"):
         fused = execute(op, loops, (pack(loops, a), b), op.complete({}))
     np.testing.assert_array_equal(fused, ms.gelu(ms.spmm(a, b, level="loops")))
+
+
+@pytest.mark.parametrize("ending", ["relu", "silu", "gelu"])
+@pytest.mark.parametrize("format", ["csr", "coo", "bsr"])
+def test_sampled_products_are_finished_in_plans(format: str, ending: str) -> None:
+    rng = np.random.default_rng(0)
+    mask = (rng.random((16, 16)) < 0.4).astype("float32")
+    layout = {"block": (4, 4)} if format == "bsr" else {}
+    g = GraphBuilder("sampled")
+    x, y, z = g.input("x", (16, 4)), g.input("y", (4, 16)), g.input("z", (16, 3))
+    scores = g.op("sddmm", g.constant("m", from_dense(mask, format, **layout)), x, y)
+    graph = g.build({"o": g.op("spmm", g.op(ending, scores), z)})
+    feeds = {
+        name: rng.standard_normal(type.dims).astype("float32")
+        for name, type in graph.inputs.items()
+    }
+    plan = ms.compile(graph)
+    assert any(step.node.op.epilogue for step in plan.steps)
+    np.testing.assert_allclose(plan.run(feeds)["o"], run_exact(graph, feeds)["o"], 1e-5, 1e-5)

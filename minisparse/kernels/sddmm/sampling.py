@@ -24,6 +24,7 @@ from minisparse.kernels.blas import one_thread
 from minisparse.kernels.kernel import Work
 from minisparse.kernels.scratch import scratch
 from minisparse.kernels.sddmm.lines import gather, lines_of
+from minisparse.kernels.spmm.work import LINE
 from minisparse.kernels.threads import share, usable_threads
 from minisparse.ops import Attrs
 
@@ -39,9 +40,6 @@ SIDE = 32
 """Of the squares in which entries are expected to come."""
 SHARED = 1 << 22
 """From so many multiply-adds on, threads share the tiles; below, to hand them over costs more."""
-
-LINE = 40
-"""To begin a line that is gathered takes as long as to copy so many elements."""
 
 
 class Rectangle(NamedTuple):
@@ -81,6 +79,11 @@ class Sampling:
     col: Array
     order: Array | None
     tiles: tuple[Rectangle | slice, ...]
+
+    @property
+    def dtype(self) -> DType:
+        """The matrix's own."""
+        return self.matrix.dtype
 
     @property
     def nbytes(self) -> int:

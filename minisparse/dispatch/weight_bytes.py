@@ -39,7 +39,9 @@ class WeightBytes(NamedTuple):
         return self.values + self.indices + self.pointers
 
 
-def weights_of(plan: "Plan", others: "Iterable[Step]" = ()) -> tuple[WeightBytes, ...]:
+def weights_of(
+    plan: "Plan", others: "Iterable[Step]" = (), known: set[int] | None = None
+) -> tuple[WeightBytes, ...]:
     """Return what each constant of a plan takes, bodies' own ones included; the largest first.
 
     Parameters
@@ -48,6 +50,8 @@ def weights_of(plan: "Plan", others: "Iterable[Step]" = ()) -> tuple[WeightBytes
         Whose weights.
     others : iterable of Step
         Steps with weights that were packed besides, for other sizes.
+    known : set of int, optional
+        Ids of constants whose stored bytes are counted already; these of the plan are added.
     """
     packed: dict[str, int] = {}
     seen: set[int] = set()
@@ -62,14 +66,18 @@ def weights_of(plan: "Plan", others: "Iterable[Step]" = ()) -> tuple[WeightBytes
             held = plan.graph.constants.get(name)
             if step.packed is not held:
                 packed[name] = packed.get(name, 0) + _packed_bytes(step.packed)
-    found = [_weight(n, c, packed.get(n, 0)) for n, c in plan.graph.constants.items()]
-    known = {id(c) for c in plan.graph.constants.values()}
+    known = set() if known is None else known
+    found = []
+    for name, constant in plan.graph.constants.items():
+        more = packed.get(name, 0)
+        if id(constant) not in known:
+            found.append(_weight(name, constant, more))
+        elif more:  # a body captures it, by whatever name, and packs it for itself
+            found.append(_weight(name, constant, more)._replace(values=0, indices=0, pointers=0))
+    known |= {id(constant) for constant in plan.graph.constants.values()}
     for step in plan.steps:
         for body in step.bodies.values():
-            # What a body captures is one of these, by whatever name.
-            own = {n for n, c in body.graph.constants.items() if id(c) not in known}
-            known |= {id(c) for c in body.graph.constants.values()}
-            found += [w for w in weights_of(body) if w.name in own or w.packed]
+            found += weights_of(body, known=known)
     return tuple(sorted(found, key=lambda w: -(w.stored + w.packed)))
 
 

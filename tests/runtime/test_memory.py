@@ -333,13 +333,15 @@ def test_planning_memory_can_be_left_out() -> None:
     assert [s.chosen.name for s in without.steps] == [s.chosen.name for s in with_arena.steps]
 
 
-def test_a_weight_that_two_branches_capture_is_counted_once() -> None:
-    w = np.ones((32, 32), "float32")
-    body = Body(("x", "w"), (Node("y", OPS["matmul"], ("x", "w"), ("y",)),), ("y",))
+@pytest.mark.parametrize("op", ["matmul", "spmm"])
+def test_a_weight_that_two_branches_capture_is_counted_once(op: str) -> None:
+    w = np.where(np.arange(1024).reshape(32, 32) % 8, 0, 1).astype("float32")
+    reads = ("x", "w") if op == "matmul" else ("w", "x")
+    body = Body(("x", "w"), (Node("y", OPS[op], reads, ("y",)),), ("y",))
     b = ms.GraphBuilder("branches")
     name = b.constant("w", w)
     y = b.op(
-        "if_else", b.input("go", (), "bool"), b.input("x", (4, 32)), name,
+        "if_else", b.input("go", (), "bool"), b.input("x", (32, 32)), name,
         then_branch=body, else_branch=body,
     )  # fmt: skip
     plan = ms.compile(b.build({"y": y}))

@@ -1,7 +1,6 @@
 """One screen of text for a :class:`RunReport`: at most 40 lines of at most 80 columns, ASCII."""
 
 import platform
-import textwrap
 
 import numpy as np
 
@@ -9,7 +8,16 @@ from minisparse import __version__
 from minisparse.cli.node_lines import WIDTH, node_lines
 from minisparse.cli.run import RunReport, why_slower
 from minisparse.core.extras import is_installed
-from minisparse.show import PLAIN, Palette, clean, human_bytes, human_seconds, shorten, table_text
+from minisparse.show import (
+    PLAIN,
+    Palette,
+    clean,
+    human_bytes,
+    human_seconds,
+    shorten,
+    table_text,
+    wrap,
+)
 
 HEIGHT = 40
 _INDENT = 9
@@ -90,8 +98,8 @@ def _passes(report: RunReport) -> list[str]:
         shorten(f"  {r.name:{width}}  {clean('; '.join((*r.changes, *r.notes)))}", WIDTH)
         for r in done
     ]
-    told = textwrap.wrap(f"nothing to do: {idle}", WIDTH - 2) if idle else []
-    return [*lines, *(f"  {line}" for line in told)]
+    told = wrap(f"nothing to do: {idle}", WIDTH, indent=2).split("\n") if idle else []
+    return [*lines, *told]
 
 
 def _result(report: RunReport, palette: Palette) -> list[str]:

@@ -124,17 +124,22 @@ def _legal(graph: Graph, node: Node, target: Target, levels: Collection[str]) ->
     """Return the candidates at some levels."""
     found = [
         _priced(graph, node, kernel, level, layout, target)
-        for kernel in kernels_for(node.op)
+        for kernel, names in _ways(graph, node, levels)
         for layout in _layouts(graph, node, kernel)
-        for level in _levels(kernel, levels)
+        for level in names
     ]
-    if GENERATED in levels:
-        found += [
-            _priced(graph, node, kernel, GENERATED, layout, target)
-            for kernel in _generated(graph, node)
-            for layout in _layouts(graph, node, kernel)
-        ]
     return [candidate for candidate in found if candidate is not None]
+
+
+def _ways(
+    graph: Graph, node: Node, levels: Collection[str]
+) -> Iterator[tuple[Kernel, Sequence[str]]]:
+    """Yield the kernels of a node's op, each with those of some levels that it has."""
+    for kernel in kernels_for(node.op):
+        yield kernel, _levels(kernel, levels)
+    if GENERATED in levels:
+        for kernel in _generated(graph, node):
+            yield kernel, (GENERATED,)
 
 
 def _levels(kernel: Kernel, levels: Collection[str]) -> list[str]:

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minisparse.bench.breakeven_ways import MARK
 from minisparse.bench.problems import Problem
 from minisparse.bench.trials import Trial, measure_problem
 from minisparse.core.dtypes import Array
 from minisparse.cost import Target
 
-MARK = 0.97
-"""Faster than dense is what takes at most so much of its time: where much is stored, kernels turn
-into the dense product, and of two that do the same either is faster by chance."""
 DENSITIES = tuple(float(d) for d in np.geomspace(0.01, 0.9, 9))
 """At which a crossing is looked for."""
 LINES = (

@@ -18,7 +18,7 @@ from minisparse.core.tensor_type import TensorType
 from minisparse.cost import Candidate, Machine, Target
 from minisparse.cost.model import Basis, names_of, price, price_epilogue, work_of
 from minisparse.graph import Graph, Node
-from minisparse.kernels import level_of, make_finish
+from minisparse.kernels import level_of, Epilogue
 from minisparse.kernels.live import SAMPLED, live_work, multiply_live, sample_density
 from minisparse.ops import ADD, Op
 
@@ -211,6 +211,6 @@ class Choosing:
             beside.insert(0, (base[2],))
         result = multiply_live(base[0], rows.weight, out)
         if parts:
-            finish = make_finish(parts, beside, rows.attrs)
+            finish = Epilogue(parts, beside, rows.attrs)
             finish(result, tuple(slice(0, length) for length in result.shape))
         return result

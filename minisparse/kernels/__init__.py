@@ -5,7 +5,7 @@ from typing import Any
 from minisparse.core.discover import declared
 from minisparse.kernels.call import Prepared, call, prepare
 from minisparse.kernels.counts import Counts
-from minisparse.kernels.execute import EPILOGUE_OPS, bind, execute, make_finish, pack
+from minisparse.kernels.execute import EPILOGUE_OPS, bind, execute, Epilogue, pack
 from minisparse.kernels.kernel import GENERATED, LEVELS, Finish, Kernel, Level, Work
 from minisparse.kernels.library import PROVIDERS, Provider
 from minisparse.kernels.lookup import find_level, kernels_for, level_of, usable_levels
@@ -35,7 +35,7 @@ __all__ = [
     "find_level",
     "kernels_for",
     "level_of",
-    "make_finish",
+    "Epilogue",
     "pack",
     "prepare",
     "spgemm_bound",

@@ -9,7 +9,7 @@ import numpy as np
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import InternalError
 from minisparse.formats import Matrix
-from minisparse.kernels.kernel import Finish, Level
+from minisparse.kernels.kernel import Level
 from minisparse.kernels.lookup import find_level
 from minisparse.kernels.plain import UFUNCS
 from minisparse.ops import ADD, ADD_BIAS, CLIP, GELU, MULTIPLY, RELU, SILU, Op
@@ -143,7 +143,7 @@ class FusedCall:
         if out is not None and level.takes_out and in_place:
             keywords["out"] = out
         if epilogue and in_place and level.fuses:
-            keywords["finish"] = make_finish(epilogue, rest, self._attrs)
+            keywords["finish"] = Epilogue(epilogue, rest, self._attrs)
             return level.run(*operands[:stop], **keywords)
         result = level.run(*operands[:stop], **keywords)
         sparse = isinstance(result, Matrix)
@@ -206,10 +206,11 @@ def _fits_in_place(base: Sequence[Any], rest: Sequence[Sequence[Array]]) -> bool
     return all(np.result_type(x, dtype) == dtype for x in more)
 
 
-def make_finish(
-    parts: Sequence[Op], operands: Sequence[Sequence[Array]], attrs: Mapping[str, Any]
-) -> Finish:
-    """Return what applies ops one after another, in place, to some part of a result.
+class Epilogue:
+    """Applies ops one after another, in place, to some part of a result: a :class:`Finish`.
+
+    A thread program does the same to an element in a register, for which it looks at what is to be
+    done: at the attributes.
 
     Parameters
     ----------
@@ -221,22 +222,26 @@ def make_finish(
     attrs : mapping
         Attributes of all parts.
     """
-    steps = [
-        (
-            _vectorized(part.name, "dense").run,
-            part is ADD_BIAS,
-            more,
-            {n: attrs[n] for n in part.attrs},
-        )
-        for part, more in zip(parts, operands, strict=True)
-    ]
 
-    def finish(tile: Array, index: tuple[slice, ...]) -> None:
-        for run, by_row, more, own in steps:
+    def __init__(
+        self, parts: Sequence[Op], operands: Sequence[Sequence[Array]], attrs: Mapping[str, Any]
+    ) -> None:
+        self.parts, self.operands, self.attrs = parts, operands, attrs
+        self._steps = [
+            (
+                _vectorized(part.name, "dense").run,
+                part is ADD_BIAS,
+                more,
+                {n: attrs[n] for n in part.attrs},
+            )
+            for part, more in zip(parts, operands, strict=True)
+        ]
+
+    def __call__(self, tile: Array, index: tuple[slice, ...]) -> None:
+        """Finish ``tile`` in place, which is ``C[index]``."""
+        for run, by_row, more, own in self._steps:
             near = (x[index[0]] if by_row else _part(x, index) for x in more)
             run(tile, *near, **own, out=tile)
-
-    return finish
 
 
 def _part(x: Array, index: tuple[slice, ...]) -> Array:

@@ -12,7 +12,7 @@ from minisparse.core.errors import ShapeError, UnsupportedOpError
 from minisparse.cost import Target
 from minisparse.formats import Matrix, from_dense
 from minisparse.graph import Graph, GraphBuilder
-from minisparse.kernels import EPILOGUE_OPS, call, execute, find_level, make_finish, pack
+from minisparse.kernels import EPILOGUE_OPS, call, execute, find_level, Epilogue, pack
 from minisparse.ops import (
     ADD,
     ADD_BIAS,
@@ -125,7 +125,7 @@ def test_a_tile_is_finished_in_place_with_little_scratch(part: Op) -> None:
     tile = c[index]
     more = beside(part, c)
     kept, before = c.copy(), tile.copy()
-    finish = make_finish((part,), (more,), part.complete(attrs_of(part, {})))
+    finish = Epilogue((part,), (more,), part.complete(attrs_of(part, {})))
     tracemalloc.start()
     finish(tile, index)
     peak = tracemalloc.get_traced_memory()[1]

@@ -20,7 +20,15 @@ from minisparse.cost.stored import as_stored, stored_attrs
 from minisparse.cost.target import Target
 from minisparse.formats import stored_bytes
 from minisparse.graph import Graph, Node
-from minisparse.kernels import GENERATED, LEVELS, PROVIDERS, Kernel, Work, kernels_for, level_of
+from minisparse.kernels import (
+    GENERATED,
+    HOST_LEVELS,
+    PROVIDERS,
+    Kernel,
+    Work,
+    kernels_for,
+    level_of,
+)
 from minisparse.ops import CONVERT, Attrs
 from minisparse.ops.dims import may_equal
 
@@ -115,8 +123,8 @@ def candidates(graph: Graph, node: Node, target: Target) -> tuple[Candidate, ...
     target : Target
         The machine, and the levels that may be chosen.
     """
-    # An op may have none of these levels, or a library may refuse; then all of ours remain.
-    legal = _legal(graph, node, target, target.levels) or _legal(graph, node, target, LEVELS)
+    # An op may have none of these levels, or they may refuse; then ours on the host remain.
+    legal = _legal(graph, node, target, target.levels) or _legal(graph, node, target, HOST_LEVELS)
     return tuple(sorted(legal, key=lambda c: (c.seconds, c.name)))
 
 
@@ -228,9 +236,9 @@ def _priced(
     if not _meet(node, types, sizes, attrs):
         work = _rough_work(sizes)
         found = price(work, "vectorized", Basis(types[0].dtype), target.machine)
+    elif _refused(node, kernel, level, layout, sizes):
+        return None
     elif level in PROVIDERS:
-        if PROVIDERS[level].why_not(kernel.op.name, layout.format, node.op.split(sizes)[0]):
-            return None
         work, found = price_library(node.op, kernel, level, sizes, attrs, target.machine)
     else:
         work = work_of(node.op, kernel, level_of(kernel, level), pattern, sizes, attrs)
@@ -247,6 +255,17 @@ def _priced(
     return Candidate(
         kernel, level, layout, found, work, weight_bytes, packing, converting, basis=basis
     )
+
+
+def _refused(
+    node: Node, kernel: Kernel, level: str, layout: Layout, sizes: tuple[TensorType, ...]
+) -> str:
+    """Return why a level or a library does not take operands of these types, or nothing."""
+    types = node.op.split(sizes)[0]
+    if level in PROVIDERS:
+        return PROVIDERS[level].why_not(kernel.op.name, layout.format, types)
+    why_not = level_of(kernel, level).why_not
+    return "" if why_not is None else why_not(types)
 
 
 def _basis(

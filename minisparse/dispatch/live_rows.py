@@ -18,7 +18,7 @@ from minisparse.core.tensor_type import TensorType
 from minisparse.cost import Candidate, Machine, Target
 from minisparse.cost.model import Basis, names_of, price, price_epilogue, work_of
 from minisparse.graph import Graph, Node
-from minisparse.kernels import level_of, Epilogue
+from minisparse.kernels import Epilogue, level_of
 from minisparse.kernels.live import SAMPLED, live_work, multiply_live, sample_density
 from minisparse.ops import ADD, Op
 

@@ -5,8 +5,8 @@ from typing import Any
 from minisparse.core.discover import declared
 from minisparse.kernels.call import Prepared, call, prepare
 from minisparse.kernels.counts import Counts
-from minisparse.kernels.execute import EPILOGUE_OPS, bind, execute, Epilogue, pack
-from minisparse.kernels.kernel import GENERATED, LEVELS, Finish, Kernel, Level, Work
+from minisparse.kernels.execute import EPILOGUE_OPS, Epilogue, bind, execute, pack
+from minisparse.kernels.kernel import GENERATED, HOST_LEVELS, LEVELS, Finish, Kernel, Level, Work
 from minisparse.kernels.library import PROVIDERS, Provider
 from minisparse.kernels.lookup import find_level, kernels_for, level_of, usable_levels
 from minisparse.kernels.plain import plain_kernels
@@ -18,10 +18,12 @@ KERNELS: dict[str, Kernel]
 __all__ = [
     "EPILOGUE_OPS",
     "GENERATED",
+    "HOST_LEVELS",
     "KERNELS",
     "LEVELS",
     "PROVIDERS",
     "Counts",
+    "Epilogue",
     "Finish",
     "Kernel",
     "Level",
@@ -35,7 +37,6 @@ __all__ = [
     "find_level",
     "kernels_for",
     "level_of",
-    "Epilogue",
     "pack",
     "prepare",
     "spgemm_bound",

@@ -4,17 +4,20 @@ A kernel is a plain value. Nothing in it checks shapes or dtypes: the op did tha
 level, ``library``, is not written here but lent: see :mod:`minisparse.kernels.library`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from minisparse.core.dtypes import Array
+from minisparse.core.tensor_type import TensorType
 from minisparse.formats import Matrix
 from minisparse.kernels.counts import Counts
 from minisparse.ops import Op
 
 LEVELS = ("loops", "vectorized", "gpu")
 """The levels that are ours, slowest first."""
+HOST_LEVELS = ("loops", "vectorized")
+"""Those of them that a CPU computes in earnest: threads are only simulated there."""
 GENERATED = "generated"
 """What plans call the array code that was written for one matrix: see ``kernels/generate``."""
 
@@ -101,6 +104,9 @@ class Level:
     whole : mapping, optional
         Of a level that computes a fused op as a whole, its epilogue inlined: the attributes that
         are baked in. ``run`` takes the epilogue's operands too then, and no attributes.
+    why_not : callable, optional
+        ``why_not(types) -> str``: why the level cannot compute with operands of the base of these
+        types, or nothing if it can. None: it takes whatever the op takes.
     """
 
     run: Callable[..., Any]
@@ -111,6 +117,7 @@ class Level:
     prepare_once: Callable[..., Any] | None = None
     settle: Callable[..., Callable[..., Any]] | None = None
     whole: Mapping[str, Any] | None = None
+    why_not: Callable[[Sequence[TensorType]], str] | None = None
 
     def __post_init__(self) -> None:
         """Whoever can finish tiles of a result can be told where it goes."""

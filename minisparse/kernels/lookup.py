@@ -56,7 +56,7 @@ def name_level(op: Op, format: str, level: str, types: Types = ()) -> tuple[Kern
         One of ours; ``"library"`` for the first provider that is installed and does not refuse;
         or a provider's name, such as ``"scipy"``.
     types : sequence of TensorType
-        Of the base's operands, as far as they are known; a provider may refuse them.
+        Of the base's operands, as far as they are known; a level or a provider may refuse them.
 
     Returns
     -------
@@ -66,8 +66,8 @@ def name_level(op: Op, format: str, level: str, types: Types = ()) -> tuple[Kern
     Raises
     ------
     UnsupportedOpError
-        If there is none, or the provider refuses; the message says why, or names the formats or
-        levels that there are.
+        If there is none, or the level or the provider refuses; the message says why, or names the
+        formats or levels that there are.
     MissingExtraError
         If the provider is not installed.
     """
@@ -85,6 +85,10 @@ def name_level(op: Op, format: str, level: str, types: Types = ()) -> tuple[Kern
             f"{op.name}: the kernel for {format} has no level '{level}'; levels: "
             f"{', '.join((*kernel.levels, 'library', *PROVIDERS))}"
         )
+    refuses = kernel.levels[level].why_not
+    reason = refuses(types) if refuses is not None and types else ""
+    if reason:
+        raise UnsupportedOpError(f"{op.name}: the kernel for {format} at level {level}: {reason}")
     return kernel, level
 
 

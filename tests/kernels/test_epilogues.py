@@ -12,7 +12,7 @@ from minisparse.core.errors import ShapeError, UnsupportedOpError
 from minisparse.cost import Target
 from minisparse.formats import Matrix, from_dense
 from minisparse.graph import Graph, GraphBuilder
-from minisparse.kernels import EPILOGUE_OPS, call, execute, find_level, Epilogue, pack
+from minisparse.kernels import EPILOGUE_OPS, Epilogue, call, execute, find_level, pack
 from minisparse.ops import (
     ADD,
     ADD_BIAS,

@@ -55,13 +55,17 @@ def run(kernel: Kernel, level: str, operands: list[Any], sample: Sample, **more:
 
 
 def samples(kernel: Kernel, seed: int = 0, level: str = "") -> list[tuple[Sample, list[Any]]]:
-    """Return the samples that the kernel's format can hold, and that a library does not refuse."""
+    """Return the samples that the kernel's format can hold, and that the level does not refuse."""
     every = [(s, held(kernel, s)) for s in kernel.op.samples(np.random.default_rng(seed))]
     kept = [(s, operands) for s, operands in every if operands is not None]
-    if level not in PROVIDERS:
-        return kept
-    why_not, name = PROVIDERS[level].why_not, kernel.op.name
-    return [(s, x) for s, x in kept if not why_not(name, kernel.format_name, types_of(x))]
+    return [(s, x) for s, x in kept if not why_not(kernel, level, types_of(x))]
+
+
+def why_not(kernel: Kernel, level: str, types: list[TensorType]) -> str:
+    if level in PROVIDERS:
+        return PROVIDERS[level].why_not(kernel.op.name, kernel.format_name, types)
+    refuses = kernel.levels[level].why_not if level else None
+    return refuses(types) if refuses is not None else ""
 
 
 def types_of(operands: list[Any]) -> list[TensorType]:

@@ -22,7 +22,6 @@
 # the cell again. Every figure is measured while the page runs.
 
 # %%
-from types import SimpleNamespace
 
 import numpy as np
 
@@ -38,7 +37,7 @@ from minisparse.kernels.generate import (
     generated_kernels,
     storage_text,
 )
-from minisparse.kernels.generate.launch import grid_of, run_threads, thread_program
+from minisparse.kernels.generate.launch import grid_of
 from minisparse.ops import OPS
 from minisparse.runtime import measure
 from minisparse.show import bars_text, human_seconds, table_text
@@ -328,8 +327,7 @@ print(Question(answer, "count the rows whose last column is above 1", number=5).
 # ## For many threads
 #
 # The same description gives a third form: a thread program, in the part of Python that CuPy can
-# compile for a GPU. Each thread takes an element of C. (It is translated and run here on a CPU;
-# this page has not run it on a GPU.)
+# compile for a GPU. Each thread takes an element of C.
 
 # %%
 threads = ms.generate("spmm", A, epilogue=["bias", "relu"], columns=5, level="gpu")
@@ -337,30 +335,12 @@ print(threads.source)
 
 # %% [markdown]
 # The loop over `n` is gone, and the one over `m` goes in steps as wide as the grid, once where
-# there are threads enough: they have taken the place of both. What a thread does can be tried
-# without a GPU by running all of them one after another:
-
+# there are threads enough: they have taken the place of both. Given arrays of NumPy, all threads
+# run one after another on the CPU:
 
 # %%
-def one_after_another(program, jit):
-    """Return what launches a program: every thread of the grid in turn."""
-
-    def launch(grid, block, arguments):
-        jit.gridDim, jit.blockDim = (
-            SimpleNamespace(x=grid[0], y=grid[1]),
-            SimpleNamespace(x=block[0], y=block[1]),
-        )
-        for by, bx, ty, tx in np.ndindex(grid[1], grid[0], block[1], block[0]):
-            jit.blockIdx, jit.threadIdx = SimpleNamespace(x=bx, y=by), SimpleNamespace(x=tx, y=ty)
-            program(*arguments)
-
-    return launch
-
-
-jit = SimpleNamespace()
-program = thread_program(threads.nest, {"np": np, "jit": jit})
 bias = rng.standard_normal(8).astype("float32")
-C = run_threads(threads.nest, one_after_another(program, jit), (A, B, bias), np)
+C = threads.run(A, B, bias)
 print("right:", np.allclose(C, np.maximum(dense @ B + bias[:, None], 0), atol=1e-4))
 grid, block = grid_of(threads.nest, rows=8, across=5)
 print(f"grid {grid}, block {block}")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minisparse.core.errors import UsageError
 from minisparse.core.extras import require
 from minisparse.gpu.jit import FULL, WARP
 from minisparse.gpu.rewrite import parsed
@@ -113,7 +114,17 @@ def launch(
         Blocks of the grid, and threads of a block, along each axis.
     args : sequence
         Arrays of CuPy, and scalars of NumPy, ``int`` (taken as int32) or ``float`` (as float32).
+
+    Raises
+    ------
+    UsageError
+        If some arrays are NumPy's: nothing is copied to the card unasked.
     """
+    if any(isinstance(x, np.ndarray) for x in args):
+        raise UsageError(
+            f"{program.name}: some of its arrays are on the card and some are not: move them with "
+            f'cupy.asarray(x), and matrices with A.to_device("gpu")'
+        )
     cupy = require("cupy", "gpu-cuda13", "running on a GPU")
     given = [_scalar(x) if isinstance(x, int | float) else x for x in args]
     key = (cupy.cuda.get_device_id(), *[_key(x) for x in given])

@@ -44,11 +44,11 @@ def _smooth_on_gpu(step: Step, attrs: dict[str, object]) -> str:
     """Return gelu or silu in the arithmetic of the thread: single precision, or double."""
     real = "np.float64" if step.dtype.itemsize == 8 else "np.float32"
     if step.name == "silu":
-        return f"value = value / ({real}(1) + exp(-value))"
+        return f"value = value / ({real}(1) + jit.exp(-value))"
     if attrs["approximate"] == "none":
-        return f"value = value * {real}(0.5) * erfc(value * {real}({-ROOT_HALF!r}))"
+        return f"value = value * {real}(0.5) * jit.erfc(value * {real}({-ROOT_HALF!r}))"
     inner = f"{real}({_SCALE!r}) * (value + {real}({_CUBIC!r}) * value * value * value)"
-    return f"value = value * {real}(0.5) * ({real}(1) + tanh({inner}))"
+    return f"value = value * {real}(0.5) * ({real}(1) + jit.tanh({inner}))"
 
 
 def number(value: float) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from minisparse.core.dtypes import Array, as_dtype
 from minisparse.core.errors import UnsupportedOpError, UsageError
 from minisparse.core.tensor_type import Layout, TensorType, dense_type
+from minisparse.core.xp import namespace
 from minisparse.formats import Matrix, Pattern
 from minisparse.kernels.call import Prepared
 from minisparse.kernels.counts import Counts
@@ -131,7 +132,7 @@ class Generated:
             wanted = ", ".join(self.op.operands)
             raise UsageError(f"{self.nest.name}: {len(operands)} operands given, it takes {wanted}")
         at = self.op.base.weight or 0
-        given: list[Any] = [x if isinstance(x, Matrix) else np.asarray(x) for x in operands]
+        given = [_as_given(x) for x in operands]
         self._check_stored(given[at])
         if self.op.epilogue:  # a size that was left open is the same everywhere
             types = [x.type if isinstance(x, Matrix) else dense_type(x) for x in given]
@@ -194,6 +195,11 @@ class Generated:
 
     def _counts(self, *operands: Any) -> Counts:
         return stated_counts(self.nest, by_hand(self.op, self.nest.layout.format), operands)
+
+
+def _as_given(x: Any) -> Any:
+    """Return an operand as it is, or as an array of NumPy if it is neither matrix nor array."""
+    return x if isinstance(x, Matrix) or namespace(x) is not np else np.asarray(x)
 
 
 def generate(

@@ -7,8 +7,8 @@ that the matrix does not have lie across the threads of a block, so that neighbo
 elements of b: the row split of Yang, Buluc and Owens, "Design principles for sparse matrix
 multiplication on the GPU", Euro-Par 2018.
 
-The function is plain Python, and tests run it thread by thread on a CPU; CuPy's translator turns it
-into CUDA C without a device. It has not run on a GPU.
+The function is plain Python: :mod:`minisparse.gpu` runs it thread by thread on a CPU, or has it
+compiled. It has not run on a GPU.
 """
 
 from minisparse.core.dtypes import DType
@@ -169,7 +169,12 @@ def _write_sampled(lines: Lines, nest: Nest, slot: str) -> None:
 def _write_store(lines: Lines, nest: Nest, target: str, value: str) -> None:
     """Write the epilogue and the store. Half precision is finished in single, as the jit has it."""
     if not nest.steps:
-        lines.add(f"{target} = {value}")
+        narrowed = nest.dtype_out.kind in "iu" and nest.dtype_out != nest.wide
+        lines.add(
+            f"{target} = {dtype_text(nest.dtype_out)}({value})"
+            if narrowed
+            else f"{target} = {value}"
+        )
         return
     kept = nest.base if nest.base.name != "float16" else nest.wide
     lines.add(f"value = {dtype_text(_carrier(nest, kept))}({value})")

@@ -1,15 +1,15 @@
-"""Launch a generated thread program through CuPy: arrays to the device, a grid, the result back."""
+"""Launch a generated thread program where its arrays lie: a grid, arguments, the result."""
 
-from collections.abc import Callable
 from functools import lru_cache
-from types import FunctionType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minisparse.core.dtypes import Array
-from minisparse.core.extras import require
+from minisparse.core.xp import namespace
 from minisparse.formats import Matrix
+from minisparse.gpu import ThreadProgram, jit
+from minisparse.gpu import thread_program as as_program
 from minisparse.kernels.generate.gpu import ARRAYS, owns, threads_along, write_gpu
 from minisparse.kernels.generate.nest import Nest
 from minisparse.kernels.generate.written import REMEMBERED, define, expect
@@ -25,15 +25,36 @@ MOST_BLOCKS = 65535
 """Blocks along the second axis of a grid at most; with more rows, threads take several."""
 
 
-def names_on(cupy: Any, jit: Any, erfc: Callable[..., Any]) -> dict[str, Any]:
-    """Return what a thread program may use."""
-    functions = {"exp": cupy.exp, "tanh": cupy.tanh, "erfc": erfc}
-    return {"np": np, "jit": jit, "__name__": "minisparse.generated", **functions}
+class Launch(NamedTuple):
+    """What a thread program is given.
+
+    Attributes
+    ----------
+    grid, block : tuple of int
+        Blocks, and threads of a block, by axis; no blocks where there is nothing to do.
+    arguments : tuple
+        Arrays, and the lengths that are open.
+    c : ndarray
+        The one of them that is written.
+    """
+
+    grid: tuple[int, ...]
+    block: tuple[int, ...]
+    arguments: tuple[Any, ...]
+    c: Array
 
 
-def thread_program(nest: Nest, names: dict[str, Any]) -> FunctionType:
-    """Return the thread program of a nest, to be compiled or to be run thread by thread."""
-    return define(nest.name, write_gpu(nest), names)
+@lru_cache(maxsize=REMEMBERED)
+def thread_program(nest: Nest) -> ThreadProgram:
+    """Return the thread program of a nest.
+
+    Raises
+    ------
+    UnsupportedOpError
+        If there is none.
+    """
+    names = {"np": np, "jit": jit, "__name__": "minisparse.generated"}
+    return as_program(define(nest.name, write_gpu(nest), names))
 
 
 def grid_of(nest: Nest, rows: int, across: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -54,72 +75,58 @@ def grid_of(nest: Nest, rows: int, across: int) -> tuple[tuple[int, ...], tuple[
 
 
 def launch(nest: Nest, *operands: Any) -> Any:
-    """Compute a nest on a GPU.
+    """Compute a nest by its thread program, on the card where its operands lie or simulated.
 
     Parameters
     ----------
     nest : Nest
         What is computed.
     *operands : Matrix or ndarray
-        Those of the op and of its epilogue; arrays of NumPy or CuPy.
+        Those of the op and of its epilogue, all of NumPy or all of CuPy.
 
     Returns
     -------
     ndarray or Matrix
-        Of CuPy where an operand is, else of NumPy.
+        Where the operands lie.
 
     Raises
     ------
-    MissingExtraError
-        If CuPy is not installed.
     UnsupportedOpError, UsageError
         If there is no thread program for the nest, or it was made for other operands.
     """
-    cupy = require("cupy", "gpu-cuda13", "the level gpu")
-    return run_threads(nest, _compiled(nest), operands, cupy)
+    given = lay_out(nest, operands)
+    if all(given.grid):
+        thread_program(nest)(given.grid, given.block, given.arguments)
+    return result_of(nest, operands, given.c)
 
 
-@lru_cache(maxsize=REMEMBERED)
-def _compiled(nest: Nest) -> Any:
-    """Return the thread program of a nest as CuPy's kernel, compiled when it first runs."""
-    cupy = require("cupy", "gpu-cuda13", "the level gpu")
-    jit = require("cupyx.jit", "gpu-cuda13", "the level gpu")
-    erfc = require("cupyx.scipy.special", "gpu-cuda13", "the level gpu").erfc
-    return jit.rawkernel()(thread_program(nest, names_on(cupy, jit, erfc)))
+def lay_out(nest: Nest, operands: tuple[Any, ...]) -> Launch:
+    """Return what the thread program of a nest is to be given.
 
-
-def run_threads(nest: Nest, kernel: Any, operands: tuple[Any, ...], xp: Any) -> Any:
-    """Lay out the arguments, run ``kernel(grid, block, arguments)``, and return the result.
-
-    Parameters
-    ----------
-    nest : Nest
-        What is computed.
-    kernel : callable
-        What :func:`cupyx.jit.rawkernel` made of the thread program.
-    operands : tuple
-        Those of the op and of its epilogue.
-    xp : module
-        CuPy, which owns the memory that threads see.
+    Raises
+    ------
+    UsageError
+        If it was made for other operands.
     """
     at = OPS[nest.op].weight or 0
     a = operands[at]
     plain = [x for i, x in enumerate(operands) if i != at]
     _check(nest, a, plain)
     sizes = _sizes(nest, a, plain)
-    stored = _arrays(nest, a)
+    xp = namespace(*plain)
     c = xp.zeros(_result_shape(nest, a, sizes), nest.dtype_out if owns(nest) else nest.wide)
-    arrays = [xp.asarray(x) for x in (*stored, *plain)]
     opened = [np.int32(sizes[letter]) for letter, size in nest.sizes if size is None]
     along = threads_along(nest)
-    rows = _turns(nest, a, sizes)
-    across = 1 if along is None else sizes[along]
-    if rows and across:
-        grid, block = grid_of(nest, rows, across)
-        kernel(grid, block, (*arrays, c, *opened))
-    c = c.astype(nest.base) if not owns(nest) and nest.base != nest.wide else c
-    found = c if any(type(x).__module__.startswith("cupy") for x in plain) else _host(c)
-    return a.with_data(_host(c)) if isinstance(a, Matrix) and nest.expression.scale else found
+    grid, block = grid_of(nest, _turns(nest, a, sizes), 1 if along is None else sizes[along])
+    return Launch(grid, block, (*_arrays(nest, a), *plain, c, *opened), c)
+
+
+def result_of(nest: Nest, operands: tuple[Any, ...], c: Array) -> Any:
+    """Return the op's result from what threads have written."""
+    a = operands[OPS[nest.op].weight or 0]
+    if not owns(nest) and nest.base != nest.wide:
+        c = c.astype(nest.base)
+    return a.with_data(c) if isinstance(a, Matrix) and nest.expression.scale else c
 
 
 def _check(nest: Nest, a: Any, plain: list[Any]) -> None:
@@ -157,9 +164,3 @@ def _turns(nest: Nest, a: Any, sizes: dict[str, int]) -> int:
         return len(a.data)
     size = sizes[nest.expression.stored.letters[first.axis]]
     return -(-size // nest.block[first.axis]) if first.blocked else size
-
-
-def _host(c: Any) -> Array:
-    """Return an array of NumPy."""
-    found: Array = c.get() if hasattr(c, "get") else c
-    return found

@@ -9,9 +9,11 @@ import pytest
 
 from minisparse.core.dtypes import Array
 from minisparse.formats import Matrix, from_dense
+from minisparse.gpu.translate import translate, type_of
 from minisparse.kernels import KERNELS, Kernel
 from minisparse.kernels.generate import EXPRESSIONS, STORAGE, describe, generate
 from minisparse.kernels.generate.gpu import why_not, write_gpu
+from minisparse.kernels.generate.launch import launch, lay_out, thread_program
 from minisparse.kernels.generate.loops import write_loops
 from minisparse.kernels.generate.nest import Nest
 from minisparse.kernels.generate.runs import bake, pack
@@ -19,7 +21,6 @@ from minisparse.kernels.generate.vectorized import write_vectorized
 from minisparse.kernels.generate.written import written
 from minisparse.oracle import exact_results, judge
 from tests.kernels import test_every_kernel as table
-from tests.kernels.generate.threads import run_on_cpu
 
 LONGEST = 60
 """Lines of a kernel that fits on a page."""
@@ -61,7 +62,7 @@ def run_form(kernel: Kernel, nest: Nest, form: str, operands: list[Any]) -> Any:
     at = kernel.op.weight or 0
     with np.errstate(all="ignore"):
         if form == "gpu":
-            return run_on_cpu(nest, tuple(operands))
+            return launch(nest, *operands)
         if form == "loops":
             return written(nest.name, write_loops(nest))(*operands)
         given = list(operands)
@@ -89,6 +90,21 @@ def test_results_are_right(op: str, format: str, form: str) -> None:
             continue
         found = judge(table.dense(run_form(kernel, nest, form, operands)), truth)
         assert found.passed, f"{label}: {found.message}"
+
+
+@every_kind
+def test_cupy_translates_thread_programs(op: str, format: str) -> None:
+    pytest.importorskip("cupy", reason="CuPy translates thread programs, and is not installed")
+    seen = set()
+    for label, operands, _ in samples(op, format):
+        nest = nest_of(by_hand(op, format), operands)
+        if why_not(nest) or (nest.dtype, nest.wide) in seen:
+            continue
+        seen.add((nest.dtype, nest.wide))
+        given = lay_out(nest, tuple(operands))
+        made = translate(thread_program(nest), [type_of(x) for x in given.arguments])
+        assert f"__global__ void {nest.name}(" in made.code, label
+    assert len(seen) > 1
 
 
 @every_kind

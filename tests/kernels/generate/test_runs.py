@@ -8,12 +8,12 @@ import pytest
 from minisparse.core.tensor_type import dense_type
 from minisparse.formats import COO, CSR, from_dense
 from minisparse.kernels.generate import describe, generate, runs
+from minisparse.kernels.generate.launch import launch
 from minisparse.kernels.generate.loops import write_loops
 from minisparse.kernels.generate.runs import MOST_DIAGONALS, group_rows
 from minisparse.kernels.generate.written import written
 from minisparse.ops import OPS
 from minisparse.oracle import exact, judge
-from tests.kernels.generate.threads import run_on_cpu
 
 RNG = np.random.default_rng(2)
 
@@ -107,4 +107,4 @@ def test_a_residual_broadcasts_in_every_form(shape: tuple[int, ...]) -> None:
     truth = exact(op, operands)
     assert judge(written(nest.name, write_loops(nest))(*operands), truth).passed
     if shape:
-        assert judge(run_on_cpu(nest, operands), truth).passed
+        assert judge(launch(nest, *operands), truth).passed

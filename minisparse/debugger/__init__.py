@@ -1,4 +1,4 @@
-"""Watching a plan run: step, back, breakpoints, any value, and into a kernel's loops.
+"""Watching a plan run: step, back, breakpoints, any value, into a kernel's loops and threads.
 
 All of it is plain Python that pdb can follow: no thread, no trace hook.
 """
@@ -14,6 +14,7 @@ from minisparse.debugger.into import KernelSession
 from minisparse.debugger.moment import Moment
 from minisparse.debugger.session import Session
 from minisparse.debugger.terminal import step_through
+from minisparse.debugger.threads import ThreadReport, WarpSteps, step_threads
 from minisparse.debugger.views import NodeView, Why
 from minisparse.dispatch import Plan
 
@@ -27,9 +28,12 @@ __all__ = [
     "NodeView",
     "Session",
     "Term",
+    "ThreadReport",
+    "WarpSteps",
     "Why",
     "bisect",
     "debug",
+    "step_threads",
     "step_through",
 ]
 

@@ -2,13 +2,16 @@
 
 from minisparse.gpu import jit
 from minisparse.gpu.program import DeviceFunction, ThreadProgram, device_function, thread_program
-from minisparse.gpu.simulator import Simulation, SimulationError, simulate
+from minisparse.gpu.simulation.sites import Finding, SimulationError
+from minisparse.gpu.simulator import Simulation, checking, simulate
 
 __all__ = [
     "DeviceFunction",
+    "Finding",
     "Simulation",
     "SimulationError",
     "ThreadProgram",
+    "checking",
     "device_function",
     "jit",
     "simulate",

@@ -9,9 +9,11 @@ written.
 import ast
 import inspect
 import textwrap
-from collections.abc import Mapping
-from types import FunctionType
+from collections.abc import Collection, Mapping, Sequence
+from types import CodeType, FunctionType
 from typing import Any
+
+from minisparse.gpu.simulation.sites import Site
 
 WAITS = ("syncthreads", "syncwarp", "shfl_sync", "shfl_up_sync", "shfl_down_sync", "shfl_xor_sync")
 """Calls in which a thread waits for others."""
@@ -66,34 +68,68 @@ class Resumable(ast.NodeTransformer):
 
     Parameters
     ----------
-    waiting : mapping of str to bool
-        As for :func:`waits`.
+    function : FunctionType
+        What is rewritten.
+    waiting : collection of str
+        Names of the functions that it calls and that wait.
+
+    Attributes
+    ----------
+    sites : dict of str to Site
+        The places of which the simulator is told, by the names that stand for them.
     """
 
-    def __init__(self, waiting: Mapping[str, bool]) -> None:
-        self._waiting = waiting
+    def __init__(self, function: FunctionType, waiting: Collection[str]) -> None:
+        self._function, self._waiting = function, waiting
+        self.sites: dict[str, Site] = {}
+        self._loops: tuple[Site, ...] = ()
+        self._named = ""
+
+    def site(self, node: ast.stmt | ast.expr) -> ast.Name:
+        """Return a name that stands for the place of a node."""
+        code = self._function.__code__
+        name = f"site {len(self.sites)}"  # no program can have a name with a space
+        where = (node.lineno, node.col_offset)
+        self.sites[name] = Site(code.co_name, code.co_filename, *where, self._loops)
+        return ast.copy_location(ast.Name(name, ast.Load()), node)
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        """Remember the name that is assigned to, by which a shared array is called."""
+        (target, *_) = node.targets
+        self._named = target.id if isinstance(target, ast.Name) else ""
+        return self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         """Rewrite one call, those in its arguments first."""
         self.generic_visit(node)
         name = called(node)
         if name in WAITS:
-            request = ast.Call(
-                ast.Attribute(ast.Name("jit", ast.Load()), "wait", ast.Load()),
-                [ast.Constant(name), ast.Constant(node.lineno), *node.args],
-                node.keywords,
-            )
+            given = [ast.Constant(name), self.site(node), *node.args]
+            request = ask("wait", node, *given, keywords=node.keywords)
             return ast.copy_location(ast.Yield(request), node)
         if name == "shared_memory":  # the same call gives all threads of a block the same array
-            place = ast.Constant(f"{node.lineno}:{node.col_offset}")
-            node.keywords.append(ast.keyword("place", place))
-        elif isinstance(node.func, ast.Name) and self._waiting.get(node.func.id, False):
+            node.keywords.append(ast.keyword("site", self.site(node)))
+            node.keywords.append(ast.keyword("name", ast.Constant(self._named)))
+        elif isinstance(node.func, ast.Name) and node.func.id in self._waiting:
             return ast.copy_location(ast.YieldFrom(node), node)
         return node
 
 
-def compiled(tree: ast.FunctionDef, file: str, names: dict[str, Any]) -> Any:
-    """Return the function that a tree defines, its free names being ``names``."""
+def ask(
+    name: str,
+    where: ast.stmt | ast.expr,
+    *given: ast.expr,
+    keywords: Sequence[ast.keyword] = (),
+) -> ast.Call:
+    """Return the call ``jit.name(given…)``, at the line where another node begins."""
+    function = ast.Attribute(ast.Name("jit", ast.Load()), name, ast.Load())
+    made = ast.Call(function, list(given), list(keywords))
+    made.lineno = made.end_lineno = where.lineno  # pdb would show the end of a loop or a branch
+    made.col_offset = made.end_col_offset = where.col_offset
+    return made
+
+
+def coded(tree: ast.FunctionDef, file: str) -> CodeType:
+    """Return code that defines the function of a tree."""
     module = ast.fix_missing_locations(ast.Module([tree], []))
-    exec(compile(module, file, "exec", dont_inherit=True), names)
-    return names[tree.name]
+    return compile(module, file, "exec", dont_inherit=True)

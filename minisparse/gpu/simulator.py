@@ -4,55 +4,37 @@ Blocks run one after another. The threads of a block run in turn, each until it 
 ends; when all that are left wait, those whose wait is over go on. What comes out is what a card
 computes wherever the program does not depend on the order of threads, products are rounded before
 they are added (compiled with ``--fmad=false``), and functions such as exp are rounded alike.
+
+A plain run is fast and trusts the program. A checked run (:mod:`minisparse.gpu.simulation`) looks
+at every access, number and meeting, and counts what the program asks of memory.
 """
 
+import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from itertools import product
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from minisparse.core.errors import MinisparseError
-from minisparse.gpu import jit as language
-from minisparse.gpu.rewrite import Resumable, compiled, parsed
+from minisparse.gpu.simulation.accesses import Access, LineRuns
+from minisparse.gpu.simulation.checked import Checked, Watch
+from minisparse.gpu.simulation.here import Here, places
+from minisparse.gpu.simulation.lockstep import Step
+from minisparse.gpu.simulation.runnable import on_card, runnable, sizes
+from minisparse.gpu.simulation.sites import Finding, Findings, Halted, SimulationError
+from minisparse.gpu.simulation.stops import Stop, Stops
+from minisparse.gpu.simulation.waits import Wait, met, shuffled
 
 if TYPE_CHECKING:
-    from minisparse.gpu.program import Program, ThreadProgram
+    import pdb
 
-WARP = language.WARP
+    from minisparse.gpu.program import ThreadProgram
 
+__all__ = ["Simulation", "SimulationError", "checking", "simulate"]
 
-class SimulationError(MinisparseError, RuntimeError):
-    """A thread program does what a GPU must not be asked to do; the message says where."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """What a thread waits for.
-
-    Attributes
-    ----------
-    kind : str
-        ``"syncthreads"``, ``"shfl_down_sync"`` …
-    line : int
-        Where, in the program's file.
-    mask : int
-        The lanes that take part; of a warp.
-    value, lane : object
-        Of a shuffle: what the thread offers, and the number that says whose it takes.
-    width : int
-        Of a shuffle: lanes of a group.
-    """
-
-    kind: str
-    line: int
-    mask: int = language.FULL
-    value: Any = None
-    lane: Any = 0
-    width: int = WARP
+_NO_RESULT = (UnboundLocalError, OverflowError, ZeroDivisionError)
+"""Errors of Python where a card goes on with garbage."""
 
 
 @dataclass(frozen=True)
@@ -62,96 +44,69 @@ class Simulation:
     Attributes
     ----------
     threads : int
-        How many ran.
+        How many the launch has.
+    completed : bool
+        Whether all of them ran to their end.
+    findings : tuple of Finding
+        What is wrong, of a run with ``report=True``.
+    accesses : tuple of Access
+        What the accesses asked of memory, of a checked run.
+    lines : tuple of LineRuns
+        How many lanes ran each line, of a checked run.
+    steps : tuple of Step
+        What the lanes of the warp given as ``watch`` did.
     """
 
     threads: int
+    completed: bool = True
+    findings: tuple[Finding, ...] = ()
+    accesses: tuple[Access, ...] = ()
+    lines: tuple[LineRuns, ...] = ()
+    steps: tuple[Step, ...] = ()
+
+    def __repr__(self) -> str:
+        """Return how many threads there were, and what was found."""
+        end = "" if self.completed else ", not completed"
+        number = len(self.findings)
+        found = f", {number} finding{'s' * (number > 1)}" if number else ""
+        return f"Simulation({self.threads} threads{found}{end})"
+
+    def __str__(self) -> str:
+        """Return the same, and each finding on a line."""
+        return "\n".join([repr(self), *map(str, self.findings)])
 
 
-class Here:
-    """What ``jit`` is to the thread that runs at the moment."""
+_ASKED: ContextVar[tuple[int | None] | None] = ContextVar("checked with this seed", default=None)
 
-    WARP = warpsize = WARP
-    FULL = language.FULL
-    exp, log, sqrt, tanh, erfc = (
-        staticmethod(f)
-        for f in (language.exp, language.log, language.sqrt, language.tanh, language.erfc)
-    )
 
-    def __init__(self, grid: SimpleNamespace, block: SimpleNamespace) -> None:
-        self.gridDim, self.blockDim = grid, block
-        self.blockIdx = self.threadIdx = SimpleNamespace(x=0, y=0, z=0)
-        self.shared: dict[str, Any] = {}
+@contextmanager
+def checking(seed: int | None = None) -> Iterator[None]:
+    """Check every simulated launch inside of a ``with`` block, as by kernels that launch programs.
 
-    def grid(self, ndim: int) -> Any:
-        """Return where the thread is in the whole grid."""
-        t, b, d = self.threadIdx, self.blockIdx, self.blockDim
-        where = (t.x + b.x * d.x, t.y + b.y * d.y, t.z + b.z * d.z)
-        return where[0] if ndim == 1 else where[:ndim]
+    It holds for the running thread of Python (a context variable), not for pools of others.
 
-    def gridsize(self, ndim: int) -> Any:
-        """Return how many threads the grid has."""
-        g, d = self.gridDim, self.blockDim
-        sizes = (g.x * d.x, g.y * d.y, g.z * d.z)
-        return sizes[0] if ndim == 1 else sizes[:ndim]
+    Parameters
+    ----------
+    seed : int, optional
+        As for :func:`simulate`.
 
-    def laneid(self) -> int:
-        """Return which lane of its warp the thread is."""
-        t, d = self.threadIdx, self.blockDim
-        return int((t.x + d.x * (t.y + d.y * t.z)) % WARP)
-
-    def shared_memory(
-        self, dtype: Any, size: int, alignment: int | None = None, *, place: str
-    ) -> Any:
-        """Return the array that the threads of this block share."""
-        if place not in self.shared:
-            self.shared[place] = np.zeros(size, dtype)
-        return self.shared[place]
-
-    @staticmethod
-    def wait(
-        kind: str, line: int, *given: Any, mask: int = language.FULL, width: int = WARP
-    ) -> Wait:
-        """Return what the thread says to the simulator when it stops."""
-        if not given:
-            return Wait(kind, line, mask)
-        return Wait(kind, line, given[0], given[1], given[2], width)
-
-    @staticmethod
-    def atomic_add(array: Any, index: Any, value: Any) -> Any:
-        """Add, and return what was there."""
-        old = array[index]
-        array[index] = old + value
-        return old
-
-    @staticmethod
-    def atomic_max(array: Any, index: Any, value: Any) -> Any:
-        """Raise to a value, and return what was there."""
-        old = array[index]
-        array[index] = max(old, value)
-        return old
-
-    @staticmethod
-    def atomic_min(array: Any, index: Any, value: Any) -> Any:
-        """Lower to a value, and return what was there."""
-        old = array[index]
-        array[index] = min(old, value)
-        return old
-
-    @staticmethod
-    def atomic_exch(array: Any, index: Any, value: Any) -> Any:
-        """Write, and return what was there."""
-        old = array[index]
-        array[index] = value
-        return old
-
-    @staticmethod
-    def atomic_cas(array: Any, index: Any, value: Any, alt_value: Any) -> Any:
-        """Write where it is ``value``, and return what was there."""
-        old = array[index]
-        if old == value:
-            array[index] = alt_value
-        return old
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from minisparse.gpu import jit, thread_program
+    >>> @thread_program
+    ... def first(x):
+    ...     x[0] = np.float64(1)
+    >>> with checking():
+    ...     first((1,), (2,), (np.zeros(2),))
+    Traceback (most recent call last):
+    minisparse.gpu.simulation.sites.SimulationError: first: data race on x[0] in global memory...
+    """
+    token = _ASKED.set((seed,))
+    try:
+        yield
+    finally:
+        _ASKED.reset(token)
 
 
 def simulate(
@@ -160,6 +115,12 @@ def simulate(
     block: tuple[int, ...],
     args: Sequence[Any],
     seed: int | None = None,
+    *,
+    check: bool = False,
+    report: bool = False,
+    watch: Watch | None = None,
+    stop: Stop | None = None,
+    debugger: "pdb.Pdb | None" = None,
 ) -> Simulation:
     """Run every thread of a grid on the CPU.
 
@@ -168,135 +129,131 @@ def simulate(
     program : ThreadProgram
         What each thread runs.
     grid, block : tuple of int
-        Blocks of the grid, and threads of a block, along each axis.
+        Blocks of the grid, and threads of a block, along each axis; 0 is taken as 1, as by CuPy.
     args : sequence
-        Arrays and scalars of NumPy.
+        Arrays and scalars of NumPy; ``int`` is taken as int32 and ``float`` as float32, as on a
+        card.
     seed : int, optional
         Blocks and threads run in an order drawn from it; else in ascending order.
+    check : bool
+        Look at every access, number and meeting, and raise at the first that is wrong.
+    report : bool
+        The same, but go on as far as there is sense in it, and return all that is wrong.
+    watch : Watch, optional
+        A block ``(x, y, z)`` and the number of a warp in it, whose steps to return; checks as well.
+    stop : Stop, optional
+        Threads in which to open pdb: a block and a thread as ``(x, y, z)``, or a function of both.
+    debugger : pdb.Pdb, optional
+        Which pdb to open.
 
     Raises
     ------
     SimulationError
-        If threads wait for one another in vain.
+        If no card launches as much, or threads wait for one another in vain; of a checked run
+        whatever is found.
     """
-    blocks, threads = _places(grid), _places(block)
-    here = Here(_dims(grid), _dims(block))
-    body = runnable(program, here)
+    asked = _ASKED.get()
+    if asked is not None and not (check or report):
+        (seed,), check = asked, True
+    grid, block = sizes(program.name, grid, block)
+    findings = Findings(report)
+    checked = Checked(grid, block, findings, watch) if check or report or watch else None
+    here = checked or Here(grid, block)
+    given: list[Any] = [on_card(x) for x in args]
+    if checked is not None:
+        code = program.function.__code__
+        given = checked.arguments(code.co_varnames[: code.co_argcount], given)
+    stops = None if stop is None else Stops(stop, debugger, here)
+    body = runnable(program, here, pauses=stops is not None)
     order = None if seed is None else random.Random(seed)
-    if order is not None:
-        order.shuffle(blocks)
-    with np.errstate(all="ignore"):
-        for here.blockIdx in blocks:
-            here.shared = {}
-            _run_block(program, body, here, threads, args, order)
-    return Simulation(len(blocks) * len(threads))
+    completed = _Run(program, here, body, given, order, stops).all(places(grid))
+    threads = math.prod((*grid, *block))
+    if checked is None:
+        return Simulation(threads)
+    return Simulation(
+        threads, completed, findings.all, checked.accesses, checked.lines, checked.steps
+    )
 
 
-def runnable(program: "Program", here: Any) -> Callable[..., Any]:
-    """Return a program with ``jit`` being ``here``: a generator function if threads wait in it."""
-    helpers = {name: runnable(p, here) for name, p in program.helpers.items()}
-    waiting = {name: p.waits for name, p in program.helpers.items()}
-    tree = Resumable(waiting).visit(parsed(program.function))
-    names = {**program.names, **helpers, "jit": here, "__name__": program.function.__module__}
-    found: Callable[..., Any] = compiled(tree, program.function.__code__.co_filename, names)
-    return found
+@dataclass
+class _Run:
+    """Runs blocks: the threads of each in turn, until all have ended."""
 
+    program: "ThreadProgram"
+    here: Here
+    body: Callable[..., Any]
+    args: Sequence[Any]
+    order: random.Random | None
+    stops: Stops | None
 
-def _places(sizes: tuple[int, ...]) -> list[SimpleNamespace]:
-    x, y, z = (*sizes, 1, 1)[:3]
-    return [SimpleNamespace(x=i, y=j, z=k) for k, j, i in product(range(z), range(y), range(x))]
+    def all(self, blocks: list[Any]) -> bool:
+        """Run all blocks; tell whether nothing put an end to it."""
+        if self.order is not None:
+            self.order.shuffle(blocks)
+        try:
+            with self.here.watched_arithmetic():
+                for where in blocks:
+                    self.block(where)
+        except Halted:
+            return False
+        finally:
+            if self.stops is not None:
+                self.stops.close()
+        return True
 
+    def block(self, where: Any) -> None:
+        """Run one block."""
+        threads = self.here.begin(where)
+        turns = list(range(len(threads)))
+        if self.order is not None:
+            self.order.shuffle(turns)
+        try:
+            if self.program.waits:
+                self._resume(threads, turns)
+            else:
+                self._call(threads, turns)
+        except _NO_RESULT as error:
+            self.here.failed(error)
+            raise
+        self.here.end()
 
-def _dims(sizes: tuple[int, ...]) -> SimpleNamespace:
-    x, y, z = (*sizes, 1, 1)[:3]
-    return SimpleNamespace(x=x, y=y, z=z)
-
-
-def _run_block(
-    program: "ThreadProgram",
-    body: Callable[..., Any],
-    here: Here,
-    places: list[SimpleNamespace],
-    args: Sequence[Any],
-    order: random.Random | None,
-) -> None:
-    turns = list(range(len(places)))
-    if order is not None:
-        order.shuffle(turns)
-    if not program.waits:
+    def _call(self, threads: list[Any], turns: list[int]) -> None:
+        """Run threads that never wait."""
+        here, body, args, stops = self.here, self.body, self.args, self.stops
         for t in turns:
-            here.threadIdx = places[t]
+            here.threadIdx = threads[t]
             body(*args)
-        return
-    running = {t: body(*args) for t in turns}
-    answers: dict[int, Any] = dict.fromkeys(turns)
-    waiting: dict[int, Wait] = {}
-    while answers:
-        for t, answer in answers.items():
-            here.threadIdx = places[t]
-            try:
-                waiting[t] = running[t].send(answer)
-            except StopIteration:
-                del running[t]
-                waiting.pop(t, None)
-        answers = dict(_released(program, running, waiting))
+            if stops is not None:
+                stops.end(threads[t])
+
+    def _resume(self, threads: list[Any], turns: list[int]) -> None:
+        """Run threads, each up to where it waits, and those on whose wait is over."""
+        here = self.here
+        running = {t: self.body(*self.args) for t in turns}
+        answers: dict[int, Any] = dict.fromkeys(turns)
+        waiting: dict[int, Wait] = {}
+        while answers:
+            for t, answer in answers.items():
+                here.threadIdx = threads[t]
+                try:
+                    waiting[t] = running[t].send(answer)
+                except StopIteration:
+                    del running[t]
+                    if self.stops is not None:
+                        self.stops.end(threads[t])
+            answers = self._released(running, waiting)
+
+    def _released(self, running: Mapping[int, Any], waiting: dict[int, Wait]) -> dict[int, Any]:
+        """Return the threads that go on, each with what it is given; they wait no more."""
+        groups = met(running, waiting)
+        if waiting and not groups:
+            self.here.stuck(self.program.name, waiting)
+        answers: dict[int, Any] = {}
+        for group in groups:
+            self.here.joined(group)
+            answers |= {t: shuffled(group, t) for t in sorted(group)}
         for t in answers:
             del waiting[t]
-        if order is not None:
-            answers = dict(order.sample(list(answers.items()), len(answers)))
-
-
-def _released(
-    program: "ThreadProgram", running: dict[int, Iterator[Wait]], waiting: dict[int, Wait]
-) -> list[tuple[int, Any]]:
-    """Return the threads that need not wait any more, each with what it is given."""
-    if not waiting:
-        return []
-    found: list[tuple[int, Any]] = []
-    if all(w.kind == "syncthreads" for w in waiting.values()) and len(waiting) == len(running):
-        return [(t, None) for t in waiting]
-    for first in sorted({t - t % WARP for t in waiting}):
-        lanes = {t: waiting[t] for t in range(first, first + WARP) if t in waiting}
-        found += _released_lanes(lanes, first, running)
-    if not found:
-        t, wait = min(waiting.items())
-        raise SimulationError(
-            f"{program.name}: thread {t} waits in {wait.kind} at line {wait.line} for threads that "
-            f"have ended or wait elsewhere"
-        )
-    return found
-
-
-def _released_lanes(
-    lanes: dict[int, Wait], first: int, running: dict[int, Iterator[Wait]]
-) -> list[tuple[int, Any]]:
-    """Return the lanes of a warp whose whole mask has arrived at the same call."""
-    for wait in lanes.values():
-        if wait.kind == "syncthreads":
-            continue
-        group = {t for t, w in lanes.items() if (w.kind, w.line, w.mask) == _site(wait)}
-        wanted = {first + i for i in range(WARP) if wait.mask >> i & 1 and first + i in running}
-        if wanted == group:
-            return [(t, _shuffled(lanes, t, first)) for t in sorted(group)]
-    return []
-
-
-def _site(wait: Wait) -> tuple[str, int, int]:
-    return (wait.kind, wait.line, wait.mask)
-
-
-def _shuffled(lanes: dict[int, Wait], t: int, first: int) -> Any:
-    """Return what a shuffle gives to one lane: that of another, or its own where there is none."""
-    wait = lanes[t]
-    if wait.kind == "syncwarp":
-        return None
-    lane, number = t - first, int(wait.lane)
-    start = lane - lane % wait.width
-    source = {
-        "shfl_sync": start + number % wait.width,
-        "shfl_up_sync": lane - number if lane - number >= start else lane,
-        "shfl_down_sync": lane + number if lane + number < start + wait.width else lane,
-        "shfl_xor_sync": lane ^ number,
-    }[wait.kind]
-    other = lanes.get(first + source)
-    return wait.value if other is None else other.value
+        if self.order is not None:
+            answers = dict(self.order.sample(list(answers.items()), len(answers)))
+        return answers

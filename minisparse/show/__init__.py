@@ -8,11 +8,13 @@ from minisparse.show.arrays import arrays_html, arrays_text
 from minisparse.show.color import PLAIN, Palette, palette_for, unicode_for
 from minisparse.show.diagram import graph_html, graph_text
 from minisparse.show.display import display
+from minisparse.show.folded import folded_text
 from minisparse.show.html import beside, card, facts, image, page, paragraph, table
 from minisparse.show.lanes import lane_html, lane_shares, lane_text
 from minisparse.show.occupancy import Taken, occupancy_html, occupancy_text
 from minisparse.show.png import encode_png
 from minisparse.show.spy import spy_png, spy_text
+from minisparse.show.stepped import Stepped, stepped_html, stepped_text
 from minisparse.show.strip import Strip, strip_html, strip_text
 from minisparse.show.text import bar, card_text, facts_text, table_text
 from minisparse.show.timeline import bars_html, bars_text, timeline_html, timeline_text
@@ -22,6 +24,7 @@ from minisparse.show.words import clean, shorten, wrap
 __all__ = [
     "PLAIN",
     "Palette",
+    "Stepped",
     "Strip",
     "Taken",
     "arrays_html",
@@ -37,6 +40,7 @@ __all__ = [
     "encode_png",
     "facts",
     "facts_text",
+    "folded_text",
     "graph_html",
     "graph_text",
     "human_bytes",
@@ -55,6 +59,8 @@ __all__ = [
     "shorten",
     "spy_png",
     "spy_text",
+    "stepped_html",
+    "stepped_text",
     "strip_html",
     "strip_text",
     "table",

@@ -10,6 +10,8 @@ import os
 
 import pytest
 
+from tests.pretend_device import pretend_cupy  # noqa: F401 - a fixture
+
 # Plans must not depend on what was calibrated where the tests run.
 os.environ["MINISPARSE_PROFILE"] = "none"
 

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+import numpy as np
+
 from minisparse.core.dtypes import Array, DType
 from minisparse.core.errors import ShapeError
 from minisparse.core.symbolic import Dim, names_in, replace_names
@@ -157,7 +159,8 @@ def known_type(array: Array) -> TensorType:
     >>> known_type(np.array([2, -1])).known
     (2, -1)
     """
-    noted = array.ndim <= 1 and array.size <= KNOWN_LIMIT and array.dtype.kind in "biuf"
+    small = array.ndim <= 1 and array.size <= KNOWN_LIMIT and array.dtype.kind in "biuf"
+    noted = small and isinstance(array, np.ndarray)  # not what lies on a device
     known = tuple(array.reshape(-1).tolist()) if noted else None
     return TensorType(tuple(array.shape), array.dtype, known=known)
 

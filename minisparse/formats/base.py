@@ -9,7 +9,8 @@ import numpy as np
 from minisparse.core.dtypes import Array, DType
 from minisparse.core.tensor_type import Layout, TensorType
 from minisparse.core.triplets import Triplets
-from minisparse.formats.compressed import Compressed, add_at
+from minisparse.core.xp import is_on_gpu, namespace
+from minisparse.formats.compressed import Compressed, put_at
 from minisparse.formats.elsewhere import name_here
 from minisparse.formats.holder import Block, Holder
 from minisparse.formats.operations import Operations
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
 class Matrix(Operations, Holder, ABC):
     """An immutable 2-D matrix in one storage format.
 
-    The arrays are views that cannot be written through; they are checked at construction, and
-    facts about them (sorted, canonical) are found by looking, never assumed. Arrays that fit as
-    they are, are not copied: whoever keeps a writeable array and writes into it breaks the
-    matrix, and :meth:`check` finds out.
+    The arrays are views that cannot be written through, as far as NumPy's go; they are checked at
+    construction, and facts about them (sorted, canonical) are found by looking, never assumed.
+    Arrays that fit as they are, are not copied: whoever keeps a writeable array and writes into it
+    breaks the matrix, and :meth:`check` finds out. Where they lie, in main memory or on a card, is
+    where it is computed with (:attr:`device`).
 
     A new format is one file with one subclass: the five abstract members below, ``_from_triplets``
     and ``_predicted_bytes``. Its constructor takes the arrays in the order of :attr:`roles`, then
@@ -182,13 +184,15 @@ class Matrix(Operations, Holder, ABC):
 
     def to_dense(self) -> Array:
         """Return a plain array ``[M, K]``; duplicates are summed in stored order."""
-        dense = np.zeros(self.shape, self.dtype)
+        dense: Array = namespace(self.data).zeros(self.shape, self.dtype)
         row, col, data, _ = self.triplets()
-        for p in range(0, len(data), CHUNK):
-            cell = row[p : p + CHUNK].astype(np.intp)
+        on_gpu = is_on_gpu(data)
+        distinct, step = on_gpu and self.has_canonical_format, len(data) + 1 if on_gpu else CHUNK
+        for p in range(0, len(data), step):
+            cell = row[p : p + step].astype(np.intp)
             cell *= self.shape[1]
-            cell += col[p : p + CHUNK]
-            add_at(dense.reshape(-1), cell, data[p : p + CHUNK])
+            cell += col[p : p + step]
+            put_at(dense.reshape(-1), cell, data[p : p + step], distinct=distinct)
         return dense
 
     def to_scipy(self) -> Any:

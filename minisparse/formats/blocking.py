@@ -14,6 +14,7 @@ import numpy as np
 from minisparse.core.dtypes import Array
 from minisparse.core.index import index_dtype
 from minisparse.core.triplets import Triplets
+from minisparse.core.xp import namespace
 from minisparse.formats.compressed import Compressed, pointers, put_at, starts_of_runs
 from minisparse.formats.ordering import CHUNK, cell_words, lexical_order, starts_of_lines
 
@@ -64,7 +65,7 @@ def blocks_by_sorting(
     [[[0, 6], [0, 0]], [[0, 0], [5, 0]]]
     """
     row, col, data, shape = triplets
-    (r, c), grid = block, block_grid(shape, block)
+    (r, c), grid, xp = block, block_grid(shape, block), namespace(data)
     block_row, block_col = row // r, col // c
     corner = row - block_row * r
     corner *= c
@@ -76,7 +77,7 @@ def blocks_by_sorting(
     cell *= r * c
     cell += corner.take(order)
     held = order[first]
-    blocks = np.zeros((len(held), r, c), data.dtype)
+    blocks = xp.zeros((len(held), r, c), data.dtype)
     put_at(blocks.reshape(-1), cell, data.take(order), distinct=distinct)
     indptr = starts_of_lines(block_row.take(held), grid[0])
     return Compressed(blocks, block_col.take(held), indptr)
@@ -84,12 +85,12 @@ def blocks_by_sorting(
 
 def _grouped(block_row: Array, block_col: Array, grid: tuple[int, int]) -> tuple[Array, Array]:
     """Return the order that brings blocks together, and where in it the first of each one is."""
-    words = cell_words(block_row, block_col, grid)
+    words, xp = cell_words(block_row, block_col, grid), namespace(block_row)
     if words is None:
         order = lexical_order(block_row, block_col, grid)
-        order = np.arange(len(block_row)) if order is None else order
+        order = xp.arange(len(block_row)) if order is None else order
         return order, starts_of_runs(block_row[order], block_col[order])
-    keys, first = words.keys(), np.ones(len(block_row), bool)
+    keys, first = words.keys(), xp.ones(len(block_row), bool)
     np.not_equal(keys[1:], keys[:-1], out=first[1:])
     return words.slots(), first
 
@@ -209,10 +210,11 @@ def blocks_of_dense(x: Array, block: tuple[int, int]) -> Compressed:
     >>> blocks_of_dense(np.array([[0, 6, 0], [0, 0, 5]]), (1, 2)).data.tolist()
     [[[0, 6]], [[5, 0]]]
     """
-    (r, c), (height, columns) = block, block_grid(x.shape, block)
-    data, indices, counts = [np.empty((0, r, c), x.dtype)], [np.empty(0, np.intp)], [0]
+    (r, c), (height, columns), xp = block, block_grid(x.shape, block), namespace(x)
+    data, indices = [xp.empty((0, r, c), x.dtype)], [xp.empty(0, np.intp)]
+    counts = [xp.zeros(1, np.intp)]
     # A few block rows at a time: what is found about them stays in a cache, and small.
-    step = max(1, _CELLS // max(r * x.shape[1], 1))
+    step = max(1, _CELLS // max(r * x.shape[1], 1) if xp is np else height)
     for i in range(0, height, step):
         rows = min(step, height - i)
         part = x[i * r : (i + rows) * r]
@@ -224,5 +226,6 @@ def blocks_of_dense(x: Array, block: tuple[int, int]) -> Compressed:
         row, col = there.nonzero()
         data.append(blocks[row, :, col])
         indices.append(col)
-        counts += np.count_nonzero(there, axis=1).tolist()
-    return Compressed(np.concatenate(data), np.concatenate(indices), np.cumsum(counts))
+        counts.append(np.count_nonzero(there, axis=1))
+    indptr = np.cumsum(np.concatenate(counts))
+    return Compressed(np.concatenate(data), np.concatenate(indices), indptr)

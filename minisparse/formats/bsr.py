@@ -16,6 +16,7 @@ from minisparse.core.dtypes import Array, DType
 from minisparse.core.errors import FormatError, UsageError
 from minisparse.core.index import index_dtype
 from minisparse.core.triplets import Triplets
+from minisparse.core.xp import is_on_gpu, namespace
 from minisparse.formats.base import Matrix
 from minisparse.formats.blocking import (
     block_grid,
@@ -26,13 +27,13 @@ from minisparse.formats.blocking import (
 )
 from minisparse.formats.compressed import (
     Compressed,
-    add_at,
     check_compressed,
     compress,
     expand,
     group,
     is_increasing,
     pointers,
+    put_at,
 )
 from minisparse.formats.holder import Block
 from minisparse.formats.intake import as_integers, as_shape, as_values, first_true
@@ -153,11 +154,12 @@ class BSR(Matrix):
 
     def _coordinates(self) -> tuple[Array, Array]:
         """Return rows ``[nblocks, r, 1]`` and columns ``[nblocks, 1, c]`` of every stored value."""
-        (r, c), width = self.block, self._coordinate_dtype
-        block_row = expand(self.indptr).astype(width, copy=False)[:, None, None]
+        (r, c), width, xp = self.block, self._coordinate_dtype, namespace(self.data)
+        lines = expand(self.indptr, count=len(self.indices))
+        block_row = lines.astype(width, copy=False)[:, None, None]
         block_col = self.indices.astype(width, copy=False)[:, None, None]
-        row: Array = block_row * r + np.arange(r, dtype=width)[:, None]
-        col: Array = block_col * c + np.arange(c, dtype=width)
+        row: Array = block_row * r + xp.arange(r, dtype=width)[:, None]
+        col: Array = block_col * c + xp.arange(c, dtype=width)
         return row, col
 
     @property
@@ -178,7 +180,7 @@ class BSR(Matrix):
         if self.shape[0] > self.nnz:
             return None  # pointers to every row would outweigh the entries
         row, count, col, data = self._lines()
-        every = np.zeros(self.shape[0], count.dtype)
+        every = namespace(row).zeros(self.shape[0], count.dtype)
         every[row] = count
         width = index_dtype(self.shape, len(data))
         indptr = pointers(every).astype(width, copy=False)
@@ -194,16 +196,17 @@ class BSR(Matrix):
         a gather of chunks of c neighbors.
         """
         (r, c), (m, k), width = self.block, self.shape, self._coordinate_dtype
+        xp = namespace(self.data)
         blocks = np.diff(self.indptr)
         block_row = np.repeat(np.flatnonzero(blocks), r)
-        i = np.tile(np.arange(r), len(block_row) // r)
+        i = np.tile(xp.arange(r), len(block_row) // r)
         row = block_row * r + i
-        end = np.searchsorted(row, m)  # behind it all is padding
+        end = int(np.searchsorted(row, m))  # behind it all is padding
         block_row, i, row = block_row[:end], i[:end], row[:end]
         count = blocks[block_row]
         chunks = pointers(count)
-        block = np.arange(chunks[-1]) + np.repeat(self.indptr[block_row] - chunks[:-1], count)
-        col = self.indices[:, None].astype(width) * c + np.arange(c, dtype=width)
+        block = xp.arange(int(chunks[-1])) + np.repeat(self.indptr[block_row] - chunks[:-1], count)
+        col = self.indices[:, None].astype(width) * c + xp.arange(c, dtype=width)
         col = col.take(block, axis=0).reshape(-1)
         block *= r
         block += np.repeat(i, count)
@@ -211,18 +214,22 @@ class BSR(Matrix):
         row, count = row.astype(width), count * c
         if k % c:
             inside = col < k
-            count = np.diff(np.append(0, np.cumsum(inside))[chunks * c])
+            count = np.diff(pointers(inside)[chunks * c])
             col, data = col[inside], data[inside]
         return row, count, col, data
 
     def to_dense(self) -> Array:
         """Return a plain array ``[M, K]``; duplicates are summed in stored order."""
         (rows, columns), (r, c) = block_grid(self.shape, self.block), self.block
-        dense = np.zeros((rows, r, columns, c), self.dtype)
+        xp = namespace(self.data)
+        dense = xp.zeros((rows, r, columns, c), self.dtype)
         blocks = dense.transpose(0, 2, 1, 3)
-        add_at(blocks, (expand(self.indptr), self.indices), self.data)
+        distinct = is_on_gpu(self.data) and self.has_canonical_format
+        place = expand(self.indptr, count=len(self.indices)), self.indices
+        put_at(blocks, place, self.data, distinct=distinct)
         whole = dense.reshape(rows * r, columns * c)
-        return np.ascontiguousarray(whole[: self.shape[0], : self.shape[1]])
+        found: Array = xp.ascontiguousarray(whole[: self.shape[0], : self.shape[1]])
+        return found
 
     @cached_property
     def has_sorted_indices(self) -> bool:
@@ -242,7 +249,7 @@ class BSR(Matrix):
         shape = self.shape[1], self.shape[0]
         return self._trusted(
             shape,
-            data=np.ascontiguousarray(turned.data),
+            data=namespace(turned.data).ascontiguousarray(turned.data),
             indices=turned.indices,
             indptr=turned.indptr,
         )
@@ -277,7 +284,7 @@ class BSR(Matrix):
     @classmethod
     def _from_matrix(cls, A: Matrix, block: Block) -> Self:
         block = block or (1, 1)
-        if is_roomy(A.nnz, A.shape, block):
+        if is_on_gpu(A.data) or is_roomy(A.nnz, A.shape, block):
             gathered = blocks_by_sorting(A.triplets(), block, distinct=A.has_canonical_format)
             return cls._trusted(A.shape, **gathered._asdict())
         rows, distinct = A._rows(), A.has_canonical_format

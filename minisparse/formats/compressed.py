@@ -11,10 +11,12 @@ import numpy as np
 
 from minisparse.core.dtypes import Array, DType
 from minisparse.core.errors import FormatError
+from minisparse.core.xp import check_one_place, is_on_gpu, namespace
 from minisparse.formats.intake import check_range
 from minisparse.formats.ordering import (
     cell_words,
     chunks,
+    gather,
     is_ordered,
     key_words,
     lexical_order,
@@ -22,6 +24,7 @@ from minisparse.formats.ordering import (
     stable_order,
     starts_of_lines,
 )
+from minisparse.gpu.segments import add_runs
 
 _NEAR = 2**17
 """Entries whose indices are gathered from a cache."""
@@ -53,6 +56,8 @@ def check_compressed(
     """
     data, indices, indptr = arrays
     majors, minors = sizes
+    if not type(data) is type(indices) is type(indptr):
+        check_one_place(name, arrays._asdict())
     if len(indptr) != majors + 1:
         raise FormatError(
             f"{name} (F4): indptr has {len(indptr)} elements: it must have {majors + 1}, "
@@ -92,17 +97,24 @@ def is_increasing(indices: Array, indptr: Array, *, strictly: bool) -> bool:
     return bool(fine.all())
 
 
-def expand(indptr: Array, width: DType | None = None) -> Array:
+def expand(indptr: Array, width: DType | None = None, *, count: int | None = None) -> Array:
     """Return the major line of every slot: ``[0, 0, 2]`` for ``indptr = [0, 2, 2, 3]``.
 
-    In ``indptr``'s dtype, unless another is given.
+    In ``indptr``'s dtype, unless another is given. Who knows how many slots there are tells by
+    ``count``: then no card is asked for the number.
 
     Examples
     --------
     >>> expand(np.array([0, 2, 2, 3]))
     array([0, 0, 2])
     """
-    return np.repeat(np.arange(len(indptr) - 1, dtype=width or indptr.dtype), np.diff(indptr))
+    xp = namespace(indptr)
+    if count is not None and xp is not np:
+        slots = xp.arange(count, dtype=indptr.dtype)
+        lines: Array = np.searchsorted(indptr, slots, side="right") - 1
+        return lines.astype(width or indptr.dtype, copy=False)
+    lines = xp.arange(len(indptr) - 1, dtype=width or indptr.dtype)
+    return np.repeat(lines, np.diff(indptr))
 
 
 def pointers(counts: Array) -> Array:
@@ -113,8 +125,8 @@ def pointers(counts: Array) -> Array:
     >>> pointers(np.array([2, 0, 1]))
     array([0, 2, 2, 3])
     """
-    indptr = np.zeros(len(counts) + 1, np.int64)
-    np.cumsum(counts, out=indptr[1:])
+    indptr: Array = namespace(counts).zeros(len(counts) + 1, np.int64)
+    np.cumsum(counts, dtype=np.int64, out=indptr[1:])
     return indptr
 
 
@@ -147,11 +159,11 @@ def _in_order(major: Array, minor: Array, data: Array, sizes: tuple[int, int]) -
         order = lexical_order(major, minor, sizes)
         return Compressed(data[order], minor[order], indptr)
     sorted_data, sorted_minor = np.empty_like(data), np.empty_like(minor)
-    for part in chunks(len(data)):
+    for part in chunks(data):
         slots = words.slots(part)
-        data.take(slots, axis=0, out=sorted_data[part], mode="clip")
+        gather(data, slots, sorted_data[part])
         if len(data) <= _NEAR:
-            minor.take(slots, out=sorted_minor[part], mode="clip")
+            gather(minor, slots, sorted_minor[part])
         else:  # the words tell it too: two operations instead of a gather from far away
             cell = words.keys(part)
             cell -= cell // cell.dtype.type(sizes[1]) * cell.dtype.type(sizes[1])
@@ -162,7 +174,7 @@ def _in_order(major: Array, minor: Array, data: Array, sizes: tuple[int, int]) -
 def merge(entries: Compressed) -> Compressed:
     """Sum duplicates of sorted entries, one by one in stored order; themselves where none are."""
     data, minor, indptr = entries
-    first = np.empty(len(minor) + 1, bool)
+    first = namespace(minor).empty(len(minor) + 1, bool)
     np.not_equal(minor[1:], minor[:-1], out=first[1:-1])
     first[indptr] = True
     first = first[:-1]
@@ -204,21 +216,21 @@ def turn(entries: Compressed, minors: int) -> Compressed:
     words = key_words(minor, minors)
     if words is None:
         order = stable_order(minor, minors)
-        return Compressed(data[order], expand(indptr)[order], starts)
+        return Compressed(data[order], expand(indptr, count=len(data))[order], starts)
     turned_data, turned_major = np.empty_like(data), np.empty_like(minor)
     del entries, minor  # where nobody else holds them, their memory is free again
     # Small beside the result: lines in few bytes, and slots of a few words at a time.
-    major = expand(indptr, np.min_scalar_type(len(indptr)))
-    for part in chunks(len(data), 4):
+    major = expand(indptr, np.min_scalar_type(len(indptr)), count=len(data))
+    for part in chunks(data, 4):
         slots = words.slots(part)
-        data.take(slots, out=turned_data[part], mode="clip")
+        gather(data, slots, turned_data[part])
         turned_major[part] = major.take(slots)
     return Compressed(turned_data, turned_major, starts)
 
 
 def starts_of_runs(major: Array, minor: Array) -> Array:
     """Return for each of sorted entries whether its cell differs from the one before."""
-    first = np.ones(len(major), bool)
+    first: Array = namespace(major).ones(len(major), bool)
     first[1:] = (major[1:] != major[:-1]) | (minor[1:] != minor[:-1])
     return first
 
@@ -228,6 +240,8 @@ def sum_runs(data: Array, first: Array) -> Array:
 
     The order is that of :meth:`Triplets.to_dense`, so the sums are the same bit for bit.
     """
+    if is_on_gpu(data):
+        return _sums_of_runs(data, np.flatnonzero(first))
     again = np.flatnonzero(~first)
     # A run's total stands as many places further to the front as duplicates came before.
     place = again - np.arange(1, len(again) + 1)
@@ -237,22 +251,50 @@ def sum_runs(data: Array, first: Array) -> Array:
 
 
 def add_at(total: Array, place: Array | tuple[Array, Array], data: Array) -> None:
-    """Add ``data[p]`` to ``total[place[p]]``, one by one in stored order.
+    """Add ``data[p]`` to ``total[place[p]]``, which is 0 before, one by one in stored order.
 
     Added, not assigned, also where every place is met once: then a stored -0.0 makes 0.0 of a
     zero with and without duplicates elsewhere.
     """
+    if is_on_gpu(data):
+        _add_on_gpu(total, place, data)
+        return
     with np.errstate(all="ignore"):  # inf - inf and overflow are values here, not accidents
         np.add.at(total, place, data)
 
 
-def put_at(total: Array, place: Array, data: Array, *, distinct: bool) -> None:
+def _add_on_gpu(total: Array, place: Array | tuple[Array, Array], data: Array) -> None:
+    """Add in stored order, where threads would in any: sort by place, and add up each one's run."""
+    places = place if isinstance(place, tuple) else (place,)
+    key = places[0]
+    if len(places) == 2:
+        key = key.astype(np.int64) * total.shape[1] + places[1]
+    order = np.argsort(key, kind="stable")
+    key = key[order]
+    starts = np.flatnonzero(starts_of_runs(key, key))
+    held = order[starts]
+    total[tuple(x[held] for x in places)] = _sums_of_runs(data[order], starts) + data.dtype.type(0)
+
+
+def _sums_of_runs(data: Array, starts: Array) -> Array:
+    """Return the sums of runs that start there, on a card."""
+    xp = namespace(data)
+    indptr = xp.empty(len(starts) + 1, np.int64)
+    indptr[:-1], indptr[-1] = starts, len(data)
+    return add_runs(data, indptr, xp.empty((len(starts), *data.shape[1:]), data.dtype))
+
+
+def put_at(
+    total: Array, place: Array | tuple[Array, Array], data: Array, *, distinct: bool
+) -> None:
     """Add ``data[p]`` to ``total[place[p]]``, which is 0 before.
 
     Where no place is met twice, it is assigned: that takes less time, and 0 is added as before.
     """
     if distinct:
+        # A card has no place for an array of the host, and NumPy is faster with one.
+        zero = data.dtype.type(0) if is_on_gpu(data) else np.zeros((), data.dtype)
         with np.errstate(all="ignore"):  # a signaling NaN is a value here, not an accident
-            total[place] = data + np.zeros((), data.dtype)
+            total[place] = data + zero
     else:
         add_at(total, place, data)

@@ -8,6 +8,7 @@ from minisparse.core.dtypes import Array
 from minisparse.core.errors import FormatError
 from minisparse.core.index import index_dtype
 from minisparse.core.triplets import Triplets
+from minisparse.core.xp import check_one_place
 from minisparse.formats.base import Matrix
 from minisparse.formats.compressed import expand, starts_of_runs, sum_runs
 from minisparse.formats.csr import CSR
@@ -119,7 +120,7 @@ class COO(Matrix):
         rows = A._rows()
         if rows is None or not A.has_canonical_format:
             return cls._from_triplets(A.triplets(), block)
-        row = expand(rows.indptr)
+        row = expand(rows.indptr, count=len(rows.data))
         return cls._trusted(A.shape, data=rows.data, row=row, col=rows.indices)
 
     @classmethod
@@ -134,6 +135,8 @@ class COO(Matrix):
 
 def _check(data: Array, row: Array, col: Array, shape: tuple[int, int]) -> None:
     """Verify rules F4 to F6 on integers of any width."""
+    if not type(data) is type(row) is type(col):
+        check_one_place("COO", {"data": data, "row": row, "col": col})
     for name, array in (("row", row), ("col", col)):
         if len(array) != len(data):
             raise FormatError(

@@ -102,7 +102,7 @@ class CSC(Matrix):
 
     def triplets(self) -> Triplets:
         """Return the stored entries as coordinates, in stored order."""
-        return Triplets(self.indices, expand(self.indptr), self.data, self.shape)
+        return Triplets(self.indices, expand(self.indptr, count=self.nnz), self.data, self.shape)
 
     @cached_property
     def has_sorted_indices(self) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 from minisparse.core.dtypes import Array
 from minisparse.core.index import index_dtype
 from minisparse.core.triplets import Triplets
+from minisparse.core.xp import namespace
 from minisparse.formats.base import Matrix
 from minisparse.formats.compressed import (
     Compressed,
@@ -108,7 +109,7 @@ class CSR(Matrix):
 
     def triplets(self) -> Triplets:
         """Return the stored entries as coordinates, in stored order."""
-        return Triplets(expand(self.indptr), self.indices, self.data, self.shape)
+        return Triplets(expand(self.indptr, count=self.nnz), self.indices, self.data, self.shape)
 
     @cached_property
     def has_sorted_indices(self) -> bool:
@@ -129,10 +130,11 @@ class CSR(Matrix):
     def to_dense(self) -> Array:
         """Return a plain array ``[M, K]``; duplicates are summed in stored order."""
         (m, k), distinct = self.shape, self.has_canonical_format
-        dense = np.zeros((m, k), self.dtype)
-        # By a few rows at a time, so that their cells' numbers stay in a cache.
-        step = max(1, min(m, CHUNK * m // max(self.nnz, 1)))
-        starts = np.arange(step, dtype=np.intp) * k
+        xp = namespace(self.data)
+        dense: Array = xp.zeros((m, k), self.dtype)
+        # By a few rows at a time, so that their cells' numbers stay in a cache; not on a card.
+        step = max(1, min(m, CHUNK * m // max(self.nnz, 1))) if xp is np else max(1, m)
+        starts = xp.arange(step, dtype=np.intp) * k
         for i in range(0, m, step):
             indptr = self.indptr[i : i + step + 1]
             part = slice(int(indptr[0]), int(indptr[-1]))

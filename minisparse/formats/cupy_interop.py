@@ -1,11 +1,13 @@
-"""To CuPy's sparse matrices on a GPU and back; always a copy, since it crosses the bus."""
+"""To CuPy's sparse matrices on a GPU and back; always a copy, since CuPy's may be written into.
+
+What is on the GPU already is copied there; what is in main memory crosses the bus.
+"""
 
 from typing import Any
 
-import numpy as np
-
 from minisparse.core.errors import DTypeError, ShapeError, UnsupportedOpError
 from minisparse.core.extras import require
+from minisparse.core.xp import is_on_gpu, to_device
 from minisparse.formats.base import Matrix
 from minisparse.formats.coo import COO
 from minisparse.formats.csc import CSC
@@ -15,7 +17,9 @@ _DTYPES = ("bool", "float32", "float64", "complex64", "complex128")
 
 
 def from_cupy(s: Any) -> Matrix:
-    """Return a copy in main memory of a CuPy sparse matrix, in the same format.
+    """Return a copy of a CuPy sparse matrix, in the same format and on the same GPU.
+
+    ``A.to_device("cpu")`` brings it to main memory.
 
     Parameters
     ----------
@@ -30,7 +34,7 @@ def from_cupy(s: Any) -> Matrix:
         If its arrays break a rule of the format, or it is not 2-D.
     """
     format = getattr(s, "format", None)
-    if format not in ("coo", "csr", "csc") or not hasattr(getattr(s, "data", None), "get"):
+    if format not in ("coo", "csr", "csc") or not is_on_gpu(getattr(s, "data", None)):
         raise UnsupportedOpError(
             f"from_cupy: {type(s).__name__}: it must be CuPy's coo, csr or csc; other sparse "
             f"matrices have .tocsr()"
@@ -38,11 +42,12 @@ def from_cupy(s: Any) -> Matrix:
     if len(s.shape) != 2:  # arrays, unlike matrices, may be vectors
         raise ShapeError(f"from_cupy: shape is {s.shape}: it must be a matrix (M, K)")
     if format == "coo":
-        return COO(s.data.get(), s.row.get(), s.col.get(), s.shape)
-    indptr = s.indptr.get()
-    kept = int(indptr[-1]) if len(indptr) else 0  # the arrays may be longer than what they hold
+        return COO(s.data.copy(), s.row.copy(), s.col.copy(), s.shape)
+    # The arrays may be longer than what they hold.
+    kept = int(s.indptr[-1]) if len(s.indptr) else 0
     compressed: dict[str, type[CSR | CSC]] = {"csr": CSR, "csc": CSC}
-    return compressed[format](s.data.get()[:kept], s.indices.get()[:kept], indptr, s.shape)
+    arrays = s.data[:kept].copy(), s.indices[:kept].copy(), s.indptr.copy()
+    return compressed[format](*arrays, s.shape)
 
 
 def to_cupy(A: Matrix) -> Any:
@@ -56,9 +61,10 @@ def to_cupy(A: Matrix) -> Any:
         If CuPy has no sparse matrices of that dtype.
     MissingExtraError
         If CuPy is not installed.
+    UsageError
+        If there is no GPU.
     """
     sparse = require("cupyx.scipy.sparse", "gpu-cuda13", "to_cupy")
-    cupy = require("cupy", "gpu-cuda13", "to_cupy")
     if A.format not in ("coo", "csr", "csc"):
         raise UnsupportedOpError(
             f"to_cupy: CuPy has no format {A.format!r}; write to_cupy(A.to('csr'))"
@@ -68,6 +74,6 @@ def to_cupy(A: Matrix) -> Any:
             f"to_cupy: CuPy has no sparse {A.dtype}, only {', '.join(_DTYPES)}; widen the values "
             f"first: A.with_data(A.data.astype('float32'))"
         )
-    data, *rest = (cupy.asarray(np.array(array)) for array in A.arrays.values())
+    data, *rest = (to_device(array, "gpu", "to_cupy").copy() for array in A.arrays.values())
     parts = (data, tuple(rest)) if A.format == "coo" else (data, *rest)
     return getattr(sparse, f"{A.format}_matrix")(parts, shape=A.shape)

@@ -4,6 +4,7 @@ import numpy as np
 
 from minisparse.core.dtypes import Array
 from minisparse.core.index import index_dtype
+from minisparse.core.xp import namespace
 from minisparse.formats.compressed import Compressed, pointers
 from minisparse.formats.ordering import CHUNK
 
@@ -17,7 +18,8 @@ def rows_of_dense(x: Array) -> Compressed:
     """Return CSR's arrays of what is not zero in ``x [M, K]``. NaN is not zero; -0.0 is.
 
     A few rows are searched at a time, so that what is found about them stays in a cache; and no
-    more than there is found already, so that it stays small beside the result.
+    more than there is found already, so that it stays small beside the result. On a card all are
+    searched at once.
 
     Examples
     --------
@@ -26,6 +28,10 @@ def rows_of_dense(x: Array) -> Compressed:
     """
     m, k = x.shape
     width = index_dtype((m, k), 0)
+    if namespace(x) is not np:
+        row, col = np.nonzero(x)
+        indptr = pointers(np.count_nonzero(x, axis=1))
+        return Compressed(x[row, col], col.astype(width, copy=False), indptr)
     data, indices, counts = [x[:0, :0].reshape(-1)], [np.empty(0, width)], [np.empty(0, np.intp)]
     i, found = 0, 0
     while i < m:

@@ -4,6 +4,7 @@ import numpy as np
 
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import FormatError
+from minisparse.core.xp import namespace
 from minisparse.formats.intake import first_true
 
 
@@ -58,9 +59,9 @@ def choose(occupied: Array, block: tuple[int, int], first_row: int = 0) -> tuple
     array([[0, 2]], dtype=uint8)
     """
     n, m = block
-    rows, groups = occupied.shape[0], occupied.shape[1] // m
+    rows, groups, xp = occupied.shape[0], occupied.shape[1] // m, namespace(occupied)
     grouped = occupied.reshape(rows, groups, m)
-    held = np.zeros((rows, groups), np.int16)
+    held = xp.zeros((rows, groups), np.int16)
     for j in range(m):
         held += grouped[:, :, j]
     if (held > n).any():
@@ -76,5 +77,5 @@ def choose(occupied: Array, block: tuple[int, int], first_row: int = 0) -> tuple
         fill = ~grouped[:, :, j] & (room > 0)
         room -= fill
         chosen[:, :, j] |= fill
-    positions = np.broadcast_to(np.arange(m, dtype=np.uint8), chosen.shape)[chosen]
+    positions = np.broadcast_to(xp.arange(m, dtype=np.uint8), chosen.shape)[chosen]
     return chosen.reshape(occupied.shape), positions.reshape(rows, groups * n)

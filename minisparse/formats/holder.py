@@ -6,7 +6,8 @@ from typing import Any, ClassVar, NoReturn, Self
 from minisparse.core.dtypes import Array, DType
 from minisparse.core.errors import FormatError
 from minisparse.core.index import index_dtype
-from minisparse.formats.intake import as_values, frozen
+from minisparse.core.xp import device_of, to_device
+from minisparse.formats.intake import as_values, beside, frozen
 
 Block = tuple[int, int] | None
 """Height and width of blocks, n and m of an n:m format, or None where a format has neither."""
@@ -38,6 +39,43 @@ class Holder:
     def block(self) -> Block:
         """Height and width of the blocks, n and m of an n:m format, or None."""
         return None
+
+    @property
+    def device(self) -> str:
+        """Where the arrays lie, and so where they are computed with: ``"cpu"`` or ``"gpu"``."""
+        return device_of(self.data)
+
+    def to_device(self, device: str) -> Self:
+        """Return the same matrix in main memory or on the current GPU; itself if it is there.
+
+        Else its arrays are copied over the bus. Facts that were found about them stay found.
+
+        Parameters
+        ----------
+        device : str
+            ``"cpu"`` or ``"gpu"``.
+
+        Raises
+        ------
+        UsageError
+            If the device is unknown, or there is no GPU; the message says what CUDA said.
+        MissingExtraError
+            If CuPy is not installed.
+
+        Examples
+        --------
+        >>> from minisparse.formats import from_dense
+        >>> A = from_dense([[1, 2]], "csr")
+        >>> A.device, A.to_device("cpu") is A
+        ('cpu', True)
+        """
+        where = f"{type(self).__name__}.to_device"
+        arrays = {name: to_device(array, device, where) for name, array in self.arrays.items()}
+        if device == self.device:
+            return self
+        moved = self._trusted(self.shape, **self._extras, **arrays)
+        moved.__dict__.update({f: self.__dict__[f] for f in _FACTS if f in self.__dict__})
+        return moved
 
     @classmethod
     def _index_dtype(cls, shape: tuple[int, int], stored: int) -> DType:
@@ -133,6 +171,8 @@ class Holder:
         """
         where = f"{type(self).__name__}.with_data"
         data = as_values(data, self.data.ndim, f"{where}: data")
+        if type(data) is not type(self.data):
+            data = beside(self, data, f"{where}: data")
         if data.shape != self.data.shape:
             raise FormatError(
                 f"{where}: data has shape {data.shape}, but the stored positions want "

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from minisparse.core.dtypes import Array, as_dtype
-from minisparse.core.errors import FormatError
+from minisparse.core.errors import FormatError, UsageError
+from minisparse.core.xp import device_of, is_on_gpu, namespace, to_device
 
 _LARGEST = 2**63 - 1
 
@@ -38,7 +39,13 @@ def as_shape(shape: Any, where: str) -> tuple[int, int]:
 
 
 def as_array(array: Any, where: str) -> Array:
-    """Return ``array`` as NumPy sees it; masked and ragged ones are refused with FormatError."""
+    """Return ``array`` as NumPy sees it, or as it is on a card.
+
+    Masked and ragged ones are refused with FormatError.
+    """
+    if is_on_gpu(array):
+        found: Array = array
+        return found
     if isinstance(array, np.ma.MaskedArray):
         raise FormatError(f"{where} is a masked array: fill it first, as in x.filled(0)")
     try:
@@ -60,7 +67,7 @@ def as_values(array: Any, ndim: int, where: str) -> Array:
     found = as_array(array, where)
     dtype = as_dtype(found.dtype, where)
     _check_ndim(found, ndim, where)
-    return np.require(found, dtype, ["C", "A"])
+    return _required(found, dtype)
 
 
 def as_integers(array: Any, ndim: int, where: str) -> Array:
@@ -70,20 +77,67 @@ def as_integers(array: Any, ndim: int, where: str) -> Array:
     that is too large into one that looks valid.
     """
     found = as_array(array, where)
-    if found.size == 0 and not isinstance(array, np.ndarray):
+    if found.size == 0 and not isinstance(array, np.ndarray) and not is_on_gpu(array):
         found = found.astype(np.int64)  # an empty list says nothing about its dtype
     if found.dtype.kind not in "iu":
         raise FormatError(f"{where} has dtype {found.dtype}: it must hold integers")
     _check_ndim(found, ndim, where)
     dtype = found.dtype if found.dtype.isnative else found.dtype.newbyteorder("=")
-    return np.require(found, dtype, ["C", "A"])
+    return _required(found, dtype)
+
+
+def _required(array: Array, dtype: Any) -> Array:
+    """Return an array of a dtype, contiguous: itself if it is so."""
+    if is_on_gpu(array):
+        whole: Array = namespace(array).ascontiguousarray(array, dtype)
+        return whole
+    return np.require(array, dtype, ["C", "A"])
 
 
 def frozen(array: Array) -> Array:
-    """Return a view of ``array`` that cannot be written through."""
+    """Return a view of ``array`` that cannot be written through; CuPy has no such views."""
     view = array.view()
-    view.flags.writeable = False
+    if type(view) is np.ndarray:
+        view.flags.writeable = False
     return view
+
+
+def beside(A: Any, array: Any, where: str) -> Array:
+    """Return what a caller gives as an array that lies where a matrix does.
+
+    Parameters
+    ----------
+    A : Matrix
+        Beside which it is needed.
+    array : array_like
+        An array; or a list, a range or a number, which is brought there.
+    where : str
+        Start of the error message.
+
+    Raises
+    ------
+    UsageError
+        If it is an array that lies elsewhere: nothing is copied unasked.
+    """
+    found = as_array(array, where)
+    if device_of(found) == A.device:
+        return found
+    if isinstance(array, np.ndarray) or is_on_gpu(array):
+        raise UsageError(
+            f"{where} lies on the {device_of(found)}, but the matrix on the {A.device}: nothing is "
+            f"copied unasked; write cupy.asarray(x), x.get() or A.to_device({device_of(found)!r})"
+        )
+    brought: Array = to_device(found, A.device, where)
+    return brought
+
+
+def on_cpu(A: Any, where: str) -> None:
+    """Raise UsageError if a matrix lies on a card, for what needs it in main memory."""
+    if A.device != "cpu":
+        raise UsageError(
+            f"{where}: A is on the GPU, and nothing is copied unasked: write A.to_device('cpu') "
+            f"first"
+        )
 
 
 def check_range(array: Array, bound: int, where: str, unit: str) -> None:

@@ -11,8 +11,9 @@ import numpy as np
 
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import ShapeError, UsageError
+from minisparse.core.xp import is_on_gpu
 from minisparse.formats.base import Matrix
-from minisparse.formats.intake import as_array
+from minisparse.formats.intake import as_array, on_cpu
 
 STRAY_SHARE = 0.02
 """Most nonzeros that may stand in the way of a structure for it to be near."""
@@ -299,11 +300,17 @@ def nonzeros(x: Any) -> Array:
         If ``x`` is not 2-D.
     """
     if isinstance(x, Matrix):
+        on_cpu(x, "looking for what a matrix is near to")
         row, col, data, shape = x.canonical().triplets()
         mask = np.zeros(shape, bool)
         mask[row[data != 0], col[data != 0]] = True
         return mask
     found = as_array(x, "x")
+    if is_on_gpu(found):
+        raise UsageError(
+            "looking for what a matrix is near to: x is on the GPU, and nothing is copied unasked: "
+            "write x.get()"
+        )
     if found.ndim != 2:
         raise ShapeError(f"x has shape {found.shape}: it must be a matrix [M, K]")
     return np.asarray(found != 0)

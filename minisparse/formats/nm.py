@@ -14,6 +14,7 @@ from minisparse.core.dtypes import Array, DType
 from minisparse.core.errors import FormatError, UnsupportedOpError, UsageError
 from minisparse.core.index import index_dtype
 from minisparse.core.triplets import Triplets
+from minisparse.core.xp import check_one_place, namespace
 from minisparse.formats.base import Matrix
 from minisparse.formats.compressed import Compressed, compress, expand, pointers, turn
 from minisparse.formats.groups import choose, with_room
@@ -137,7 +138,7 @@ class NM(Matrix):
         # Wide enough for the padding too, which reaches beyond the shape.
         width = index_dtype((self.shape[0], self.shape[1] + self.m), self.nnz)
         col = _columns(self.positions, self.block, width)
-        row = np.broadcast_to(np.arange(self.shape[0], dtype=width)[:, None], col.shape)
+        row = np.broadcast_to(namespace(col).arange(self.shape[0], dtype=width)[:, None], col.shape)
         if self.shape[1] % self.m == 0:
             return Triplets(row.reshape(-1), col.reshape(-1), self.data.reshape(-1), self.shape)
         inside = col < self.shape[1]
@@ -180,7 +181,7 @@ class NM(Matrix):
         n, m = block or (2, 4)
         pad = -x.shape[1] % m
         padded = np.pad(x, ((0, 0), (0, pad))) if pad else x
-        chosen, positions = choose(np.ascontiguousarray(padded != 0), (n, m))
+        chosen, positions = choose(namespace(x).ascontiguousarray(padded != 0), (n, m))
         data = padded[chosen].reshape(positions.shape)
         return cls._trusted(x.shape, data=data, positions=positions, n=n, m=m)
 
@@ -201,16 +202,17 @@ class NM(Matrix):
         """Return the matrix of CSR's canonical arrays, a few rows at a time."""
         n, m = block
         groups = -(-shape[1] // m)
-        values = np.zeros((shape[0], groups * n), rows.data.dtype)
-        positions = np.empty(values.shape, np.uint8)
-        step = max(1, _CELLS // max(groups * m, 1))
+        xp = namespace(rows.data)
+        values = xp.zeros((shape[0], groups * n), rows.data.dtype)
+        positions = xp.empty(values.shape, np.uint8)
+        step = max(1, _CELLS // max(groups * m, 1) if xp is np else shape[0])
         for i in range(0, shape[0], step):
             indptr = rows.indptr[i : i + step + 1]
             part = slice(int(indptr[0]), int(indptr[-1]))
             cell = expand(indptr).astype(np.int64) * (groups * m) + rows.indices[part]
             data, shown = rows.data[part], (len(indptr) - 1, groups * m)
             kept = with_room(cell // m, data != 0, n)
-            occupied = np.zeros(shown, bool)
+            occupied = xp.zeros(shown, bool)
             occupied.reshape(-1)[cell[kept]] = True
             chosen, positions[i : i + step] = choose(occupied, block, i)
             # Both are in order, so the kept entries are the occupied ones of the chosen cells.
@@ -221,7 +223,7 @@ class NM(Matrix):
         width = index_dtype((self.shape[0], self.shape[1] + self.m), self.nnz)
         col = _columns(self.positions, self.block, width)
         if self.shape[1] % self.m == 0:
-            starts = np.arange(self.shape[0] + 1, dtype=width) * col.shape[1]
+            starts = namespace(col).arange(self.shape[0] + 1, dtype=width) * col.shape[1]
             return Compressed(self.data.reshape(-1), col.reshape(-1), starts)
         inside = col < self.shape[1]
         starts = pointers(np.count_nonzero(inside, axis=1))
@@ -269,6 +271,8 @@ def _derive_n(stored: tuple[int, ...], shape: tuple[int, int], m: int, given: An
 def _check(data: Array, positions: Array, shape: tuple[int, int], block: tuple[int, int]) -> None:
     """Verify rules F4 to F7."""
     n, m = block
+    if type(data) is not type(positions):
+        check_one_place("NM", {"data": data, "positions": positions})
     if positions.shape != data.shape:
         raise FormatError(
             f"NM (F4): positions has shape {positions.shape} but data has {data.shape}: "
@@ -305,4 +309,5 @@ def _check_padding(
 def _columns(positions: Array, block: tuple[int, int], width: DType) -> Array:
     """Return the column of every stored value, ``[M, G * n]``."""
     n, m = block
-    return np.arange(positions.shape[1], dtype=width) // n * m + positions
+    slots: Array = namespace(positions).arange(positions.shape[1], dtype=width)
+    return slots // n * m + positions

@@ -14,7 +14,7 @@ from minisparse.core.errors import FormatError, UsageError
 from minisparse.core.extras import require
 from minisparse.formats.base import Matrix
 from minisparse.formats.coo import COO
-from minisparse.formats.intake import as_shape, first_true
+from minisparse.formats.intake import as_shape, first_true, on_cpu
 
 
 def from_onnx(proto: Any) -> COO:
@@ -91,6 +91,7 @@ def to_onnx(A: Matrix, name: str = "", *, linear: bool = False) -> Any:
     UsageError
         If linearized indices would not fit into 64 bits.
     """
+    on_cpu(A, "to_onnx")
     onnx = require("onnx", "onnx", "to_onnx")
     row, col, data, shape = A.to("coo").canonical().triplets()
     if linear and math.prod(shape) > 2**63 - 1:

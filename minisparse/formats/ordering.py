@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minisparse.core.dtypes import Array
+from minisparse.core.xp import is_on_gpu, namespace
 
 CHUNK = 2**15
 """Entries of which a few numbers each stay in a processor's own cache."""
@@ -23,20 +24,30 @@ _FEWEST = 2**12
 """Entries below which a chunk costs more in calls than in work."""
 
 
-def chunks(count: int, share: int = 16) -> Iterator[slice]:
-    """Yield the parts of so many entries that are worked on at a time.
+def chunks(of: Array, share: int = 16) -> Iterator[slice]:
+    """Yield the parts of an array's entries that are worked on at a time.
 
     Each is at most what a cache holds, and one ``share``-th of them, so that what is found out
-    about a part is small beside the whole.
+    about a part is small beside the whole. On a card, where every call is a launch, all are one
+    part.
 
     Examples
     --------
-    >>> list(chunks(5000))
+    >>> list(chunks(np.zeros(5000)))
     [slice(0, 4096, None), slice(4096, 8192, None)]
     """
-    step = min(max(count // share, _FEWEST), CHUNK)
+    count = len(of)
+    step = max(count, 1) if is_on_gpu(of) else min(max(count // share, _FEWEST), CHUNK)
     for p in range(0, count, step):
         yield slice(p, p + step)
+
+
+def gather(source: Array, slots: Array, out: Array) -> None:
+    """Write ``source[slots]`` to ``out``; the slots exist."""
+    if is_on_gpu(source):
+        source.take(slots, axis=0, out=out)
+    else:  # what else is to be done about slots that do not exist takes time
+        source.take(slots, axis=0, out=out, mode="clip")
 
 
 class Words(NamedTuple):
@@ -82,9 +93,10 @@ def cell_words(major: Array, minor: Array, sizes: tuple[int, int]) -> Words | No
     if needed > 64:
         return None
     width = np.dtype(np.uint32 if needed <= 32 else np.uint64)
-    words = np.empty(count, width)
+    xp = namespace(minor)
+    words = xp.empty(count, width)
     major, minor = _unsigned(major), _unsigned(minor)
-    for part in chunks(count):
+    for part in chunks(words):
         word = words[part]
         if sizes[0] > 1:
             np.multiply(major[part], width.type(sizes[1]), out=word, dtype=width, casting="unsafe")
@@ -92,7 +104,7 @@ def cell_words(major: Array, minor: Array, sizes: tuple[int, int]) -> Words | No
         else:
             word[:] = minor[part]
         word <<= width.type(bits)
-        word |= np.arange(part.start, part.start + len(word), dtype=width)
+        word |= xp.arange(part.start, part.start + len(word), dtype=width)
     words.sort()
     return Words(words, bits)
 
@@ -150,7 +162,7 @@ def is_ordered(major: Array, minor: Array) -> bool:
     sample = major[:: max(1, len(major) // 16)]
     if (sample[1:] < sample[:-1]).any():  # most of what is not in order shows that at once
         return False
-    for part in chunks(len(major) - 1):
+    for part in chunks(major[1:]):
         here, after = part, slice(part.start + 1, part.stop + 1)
         next_major, next_minor = major[after], minor[after]
         this_major, this_minor = major[here][: len(next_major)], minor[here][: len(next_major)]
@@ -198,8 +210,10 @@ def starts_of_lines(lines: Array, count: int) -> Array:
     >>> starts_of_lines(np.array([0, 0, 2]), 3)
     array([0, 2, 2, 3])
     """
+    xp = namespace(lines)
     if len(lines) > 32 * count:  # few lines are found faster than many entries are counted
-        return np.searchsorted(lines, np.arange(count + 1, dtype=lines.dtype))
-    indptr = np.zeros(count + 1, np.int64)
+        starts: Array = np.searchsorted(lines, xp.arange(count + 1, dtype=lines.dtype))
+        return starts
+    indptr: Array = xp.zeros(count + 1, np.int64)
     np.cumsum(np.bincount(lines, minlength=count), out=indptr[1:])
     return indptr

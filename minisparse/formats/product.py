@@ -11,11 +11,16 @@ import numpy as np
 
 from minisparse.core.dtypes import Array, DType, accumulator, as_dtype
 from minisparse.core.errors import DTypeError, ShapeError, UnsupportedOpError
+from minisparse.core.xp import check_one_place, is_on_gpu, namespace
 from minisparse.formats.base import Matrix
 from minisparse.formats.bsr import BSR
 from minisparse.formats.compressed import pointers
 from minisparse.formats.intake import as_array
 from minisparse.formats.ordering import stable_order
+from minisparse.gpu.segments import reduce_segments
+
+_PRODUCTS = 2**25
+"""Products that are held at once on a card."""
 
 
 def multiply(A: Matrix, b: Any) -> Array:
@@ -80,6 +85,8 @@ def _as_operand(b: Any, op: str, A: Matrix) -> Array:
             f"matrices is ms.spgemm(A, B); or make one dense with .to_dense()"
         )
     found = as_array(b, f"{op}: b")
+    if type(found) is not type(A.data):
+        check_one_place(op, {"A": A.data, "b": found})
     as_dtype(found.dtype, f"{op}: b")
     if found.ndim not in (1, 2):
         raise ShapeError(f"{op} (C2): b has shape {found.shape}: it must have 1 or 2 dimensions")
@@ -105,6 +112,8 @@ def _product(A: Matrix, b: Array, op: str) -> Array:
 def _accumulate(A: Matrix, b: Array, width: DType) -> Array:
     if b.ndim == 1:
         return _accumulate(A, b[:, None], width)[:, 0]
+    if is_on_gpu(b):
+        return _by_columns(A, b, width)
     if isinstance(A, BSR):
         return _by_block_rows(A, b, width)
     if b.shape[1] == 1:
@@ -145,6 +154,19 @@ def _by_entries(A: Matrix, b: Array, width: DType) -> Array:
     filled = np.flatnonzero(np.diff(indptr))
     if len(filled):
         c[filled, 0] = np.add.reduceat(data * b[indices, 0], indptr[filled])
+    return c
+
+
+def _by_columns(A: Matrix, b: Array, width: DType) -> Array:
+    """Multiply every entry with some columns at once, and add up each row's run of products."""
+    data, indices, indptr = _rows(A, width)
+    c: Array = namespace(b).zeros((A.shape[0], b.shape[1]), width)
+    step = max(1, _PRODUCTS // max(len(data), 1))
+    for n in range(0, b.shape[1], step):
+        products = b[:, n : n + step][indices]
+        products *= data[:, None]
+        part = c[:, n : n + step]
+        part[...] = reduce_segments(np.add, products, indptr, part.copy())
     return c
 
 

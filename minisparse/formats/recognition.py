@@ -7,12 +7,14 @@ from its sorted coordinates.
 """
 
 from collections.abc import Iterable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import ShapeError, UsageError
+from minisparse.core.xp import namespace, to_device
 from minisparse.formats.base import Matrix
 from minisparse.formats.compressed import starts_of_runs
 from minisparse.formats.intake import as_array, as_values, frozen
@@ -34,7 +36,7 @@ def find_pattern(x: Any, *, rectangles: Sizes = ()) -> Pattern:
     ----------
     x : Matrix or array_like, shape (M, K)
         Only values count that are not zero: explicit zeros and padding do not, nor duplicates
-        that cancel. NaN is not zero.
+        that cancel. NaN is not zero. On a card it is counted there, and the counts are fetched.
     rectangles : iterable of (height, width)
         Block sizes to be counted besides the squares of ``BLOCK_SIZES``; the blocks of a BSR
         matrix are counted unasked.
@@ -66,25 +68,31 @@ def find_pattern(x: Any, *, rectangles: Sizes = ()) -> Pattern:
     if (found := as_array(x, "find_pattern: x")).ndim != 2:
         raise ShapeError(f"find_pattern: x has shape {found.shape}: it must be a matrix [M, K]")
     values = as_values(found, 2, "find_pattern: x")
-    mask = _empty_mask(values.shape)
+    mask = _empty_mask(values.shape, namespace(values))
     np.not_equal(values, 0, out=mask[: values.shape[0], : values.shape[1]])
     return _of_mask(mask, values.shape, rectangles)
 
 
 def _of_positions(row: Array, col: Array, shape: tuple[int, int], rectangles: Sizes) -> Pattern:
     if shape[0] * shape[1] <= max(MASK_LIMIT, 32 * len(row)):
-        mask = _empty_mask(shape)
+        mask = _empty_mask(shape, namespace(row))
         mask[row, col] = True
         return _of_mask(mask, shape, rectangles)
     return _of_coordinates(row, col, shape, rectangles)
 
 
+def _kept(counts: Array) -> Array:
+    """Return counts as a pattern keeps them: in main memory, not to be written to."""
+    return frozen(to_device(counts, "cpu"))
+
+
 # -- on a mask -----------------------------------------------------------------------------------
 
 
-def _empty_mask(shape: tuple[int, int]) -> Array:
+def _empty_mask(shape: tuple[int, int], xp: ModuleType) -> Array:
     # At least one block each way, so that a matrix without elements needs no path of its own.
-    return np.zeros([max(1, -(-d // _EDGE)) * _EDGE for d in shape], bool)
+    mask: Array = xp.zeros([max(1, -(-d // _EDGE)) * _EDGE for d in shape], bool)
+    return mask
 
 
 def _of_mask(mask: Array, shape: tuple[int, int], rectangles: Sizes) -> Pattern:
@@ -95,8 +103,8 @@ def _of_mask(mask: Array, shape: tuple[int, int], rectangles: Sizes) -> Pattern:
     col_counts = bands.sum(axis=1, dtype=np.uint8).sum(axis=0, dtype=np.int64)
     return Pattern(
         shape,
-        frozen(eights.sum(axis=1, dtype=np.int64)[:m]),
-        frozen(col_counts[:k]),
+        _kept(eights.sum(axis=1, dtype=np.int64)[:m]),
+        _kept(col_counts[:k]),
         _count_squares(mask),
         _count_groups(mask, shape, eights),
         _bandwidth(mask[:m, :k]),
@@ -155,8 +163,8 @@ def _of_coordinates(row: Array, col: Array, shape: tuple[int, int], rectangles: 
     far = np.abs(row.astype(np.int64) - col)
     return Pattern(
         shape,
-        frozen(np.bincount(row, minlength=shape[0])),
-        frozen(np.bincount(col, minlength=shape[1])),
+        _kept(np.bincount(row, minlength=shape[0])),
+        _kept(np.bincount(col, minlength=shape[1])),
         {s: blocks[s, s] for s in BLOCK_SIZES},
         {m: _group_histogram(row, col // m, m, shape) for m in GROUP_SIZES},
         int(far.max()) if len(far) else 0,

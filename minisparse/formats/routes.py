@@ -20,6 +20,7 @@ from minisparse.core.tensor_type import Layout
 from minisparse.core.triplets import Triplets
 from minisparse.formats.base import Matrix
 from minisparse.formats.conversion import convert, from_triplets, resolve
+from minisparse.formats.intake import on_cpu
 from minisparse.show import card, card_text, human_bytes, paragraph, table, table_text, wrap
 
 _EXAMPLES: dict[str, Any] = {"block": (4, 4), "n": 2, "m": 4}
@@ -183,6 +184,7 @@ def route(source: Matrix | str | Layout, target: str | Layout, **layout: Any) ->
     if not isinstance(source, Matrix):
         source = _example(_layout(source), goal)
         per = int(np.count_nonzero(source.data))
+    on_cpu(source, "route")
     watch = _Watch(source)
     with watch.watching():
         made = convert(source, goal)

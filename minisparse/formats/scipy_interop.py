@@ -11,6 +11,7 @@ from minisparse.formats.bsr import BSR
 from minisparse.formats.coo import COO
 from minisparse.formats.csc import CSC
 from minisparse.formats.csr import CSR
+from minisparse.formats.intake import on_cpu
 
 
 def from_scipy(s: Any) -> Matrix:
@@ -57,6 +58,7 @@ def to_scipy(A: Matrix) -> Any:
 
     A is checked first: SciPy does not look at what it is given.
     """
+    on_cpu(A, "to_scipy")
     A.check()
     sparse = require("scipy.sparse", "peers", f"{type(A).__name__}.to_scipy")
     constructor = getattr(sparse, f"{A.format}_array", None)

@@ -14,6 +14,7 @@ from minisparse.formats.bsr import BSR
 from minisparse.formats.coo import COO
 from minisparse.formats.csc import CSC
 from minisparse.formats.csr import CSR
+from minisparse.formats.intake import on_cpu
 
 
 def from_torch(t: Any) -> Matrix:
@@ -93,6 +94,7 @@ def to_torch(A: Matrix, *, columns: bool = False) -> Any:
     ShapeError
         If there are too many cells for PyTorch, which counts them in 64 bits.
     """
+    on_cpu(A, "to_torch")
     A.check()  # PyTorch does not look at what it is given
     torch = require("torch", "torch", f"{type(A).__name__}.to_torch")
     if columns and A.format != "bsr":

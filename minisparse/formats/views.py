@@ -9,6 +9,7 @@ import numpy as np
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import UsageError
 from minisparse.formats.base import Matrix
+from minisparse.formats.intake import on_cpu
 from minisparse.show import (
     Strip,
     arrays_html,
@@ -80,6 +81,7 @@ def show(A: Matrix, array: str | None, line: dict[str, int | None]) -> View:
     UsageError
         If the format has no such array to follow, follows no such lines, or has no such line.
     """
+    on_cpu(A, "show")
     guides = [name for name in A.arrays if name in _WALKS]
     if array is None:
         asked = [f"{name}=" for name, number in line.items() if number is not None]

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minisparse.core.dtypes import Array
 from minisparse.core.errors import (
     DTypeError,
     FormatError,
@@ -26,6 +25,7 @@ from minisparse.formats import (
     from_scipy,
     to_cupy,
 )
+from tests.pretend_device import PretendCupy
 
 DTYPES = "bool float32 float64 complex64 complex128".split()
 FAMILIAR = ("coo", "csr", "csc")
@@ -59,7 +59,7 @@ def test_there_and_back(format: str, dtype: str) -> None:
     assert s.format == format
     assert s.dtype == A.dtype
     np.testing.assert_array_equal(s.toarray().get(), A.to_dense())
-    assert_same(from_cupy(s), A)
+    assert_same(from_cupy(s).to_device("cpu"), A)
 
 
 @pytest.mark.gpu
@@ -67,7 +67,7 @@ def test_there_and_back(format: str, dtype: str) -> None:
 @pytest.mark.parametrize("format", FAMILIAR)
 def test_without_cells(format: str, shape: tuple[int, int]) -> None:
     A = from_dense(np.zeros(shape, "float32"), format)
-    assert_same(from_cupy(to_cupy(A)), A)
+    assert_same(from_cupy(to_cupy(A)).to_device("cpu"), A)
 
 
 @pytest.mark.gpu
@@ -80,7 +80,7 @@ def test_without_cells(format: str, shape: tuple[int, int]) -> None:
     ],
 )
 def test_stored_entries_stay_as_they_are(A: Matrix) -> None:
-    assert_same(from_cupy(to_cupy(A)), A)
+    assert_same(from_cupy(to_cupy(A)).to_device("cpu"), A)
 
 
 @pytest.mark.gpu
@@ -94,31 +94,22 @@ def test_is_a_copy() -> None:
 @pytest.mark.gpu
 def test_wide_indices() -> None:
     A = COO([1.0], [2**40], [0], (2**41, 3))
-    assert_same(from_cupy(to_cupy(A)), A)
+    assert_same(from_cupy(to_cupy(A)).to_device("cpu"), A)
 
 
-# -- without one: stand-ins that have the same attributes ----------------------------------------
-
-
-class Remote:
-    """An array on a card, as far as we ask it: it is not NumPy's, and is fetched by get."""
-
-    def __init__(self, array: Any) -> None:
-        self.held = np.asarray(array)
-
-    def get(self) -> Array:
-        return self.held.copy()
+# -- without one: on the pretend device -----------------------------------------------------------
 
 
 def stand_in(A: Matrix, **other: Any) -> Any:
-    parts: dict[str, Any] = {name: Remote(array) for name, array in A.arrays.items()}
+    """Return what looks like CuPy's sparse matrix of the same arrays."""
+    parts: dict[str, Any] = dict(A.to_device("gpu").arrays)
     parts |= {"format": A.format, "shape": A.shape, "tocoo": None}
     return SimpleNamespace(**(parts | other))
 
 
 @pytest.fixture
-def modules(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put stand-ins for cupy and cupyx in the place of what may be installed."""
+def cupy(pretend_cupy: PretendCupy, monkeypatch: pytest.MonkeyPatch) -> PretendCupy:
+    """Put a stand-in for CuPy's sparse matrices beside the pretend device."""
 
     def maker(format: str) -> Any:
         def make(parts: Any, shape: tuple[int, int]) -> Any:
@@ -129,53 +120,68 @@ def modules(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return make
 
-    cupy, sparse = ModuleType("cupy"), ModuleType("cupyx.scipy.sparse")
-    cupy.__dict__["asarray"] = Remote
+    sparse = ModuleType("cupyx.scipy.sparse")
     sparse.__dict__.update({f"{format}_matrix": maker(format) for format in FAMILIAR})
-    for name, module in {"cupy": cupy, "cupyx.scipy.sparse": sparse}.items():
-        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setitem(sys.modules, "cupyx.scipy.sparse", sparse)
+    return pretend_cupy
 
 
 @pytest.mark.parametrize("format", FAMILIAR)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_the_arrays_go_to_their_places(modules: None, format: str, dtype: str) -> None:
+def test_the_arrays_go_to_their_places(cupy: PretendCupy, format: str, dtype: str) -> None:
     A = make(format, dtype)
-    assert_same(from_cupy(to_cupy(A)), A)
+    s = to_cupy(A)
+    assert cupy.bytes_to("device") == A.nbytes
+    assert_same(from_cupy(s).to_device("cpu"), A)
+
+
+@pytest.mark.parametrize("format", FAMILIAR)
+def test_what_is_on_the_card_stays_there(cupy: PretendCupy, format: str) -> None:
+    A = make(format).to_device("gpu")
+    cupy.transfers.clear()
+    s = to_cupy(A)
+    assert cupy.transfers == []
+    B = from_cupy(s)
+    assert B.device == "gpu"
+    assert max(t.nbytes for t in cupy.transfers) <= 8  # the checks' numbers
+    s.data[:] = 7
+    assert_same(A.to_device("cpu"), make(format))
+    assert_same(B.to_device("cpu"), make(format))
 
 
 @pytest.mark.parametrize("format", sorted(set(FORMATS) - set(FAMILIAR)))
-def test_formats_that_it_does_not_have(modules: None, format: str) -> None:
+def test_formats_that_it_does_not_have(cupy: PretendCupy, format: str) -> None:
     with pytest.raises(UnsupportedOpError, match=rf"no format '{format}'; write to_cupy\(A\.to"):
         to_cupy(make(format))
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "int64", "float16"])
-def test_dtypes_that_it_does_not_have(modules: None, dtype: str) -> None:
+def test_dtypes_that_it_does_not_have(cupy: PretendCupy, dtype: str) -> None:
     with pytest.raises(DTypeError, match=rf"no sparse {dtype}.*widen the values first"):
         to_cupy(make("csr", dtype))
 
 
-def test_what_from_cupy_refuses() -> None:
-    for other in (X, make("csr"), SimpleNamespace(format="dia", data=Remote(X))):
+def test_what_from_cupy_refuses(cupy: PretendCupy) -> None:
+    for other in (X, make("csr"), SimpleNamespace(format="dia", data=cupy.asarray(X))):
         with pytest.raises(UnsupportedOpError, match=r"from_cupy: .*must be CuPy's coo"):
             from_cupy(other)
     with pytest.raises(ShapeError, match=r"shape is \(4,\)"):
         from_cupy(stand_in(make("csr"), shape=(4,)))
     with pytest.raises(FormatError, match=r"CSR \(F9\): indices\[1\] is 9"):
-        from_cupy(stand_in(make("csr"), indices=Remote([1, 9, 0, 3])))
+        from_cupy(stand_in(make("csr"), indices=cupy.asarray([1, 9, 0, 3])))
     for indptr in ([], [0, -1]):
         with pytest.raises(FormatError, match=r"CSR \(F[4-7]\)"):
-            from_cupy(stand_in(make("csr"), indptr=Remote(np.array(indptr, int))))
+            from_cupy(stand_in(make("csr"), indptr=cupy.asarray(np.array(indptr, int))))
     with pytest.raises(UnsupportedOpError, match="not SciPy's; CuPy's are taken by from_cupy"):
         from_scipy(stand_in(make("csr")))
 
 
-def test_arrays_longer_than_what_they_hold() -> None:
+def test_arrays_longer_than_what_they_hold(cupy: PretendCupy) -> None:
     A = make("csc")
     assert isinstance(A, CSC)
-    longer = {name: Remote(np.concatenate([array, array])) for name, array in A.arrays.items()}
-    longer["indptr"] = Remote(A.indptr)
-    assert_same(from_cupy(stand_in(A, **longer)), A)
+    longer = {n: cupy.asarray(np.concatenate([array, array])) for n, array in A.arrays.items()}
+    longer["indptr"] = cupy.asarray(A.indptr)
+    assert_same(from_cupy(stand_in(A, **longer)).to_device("cpu"), A)
 
 
 def test_without_cupy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from minisparse.core.errors import FormatError
 from minisparse.core.npz import write_npz
 from minisparse.formats.base import Matrix
 from minisparse.formats.files.archive import member, named, read_archive, without_repeats
-from minisparse.formats.intake import as_shape
+from minisparse.formats.intake import as_shape, on_cpu
 
 DESCRIPTOR = "binsparse"
 """The member that holds the descriptor."""
@@ -72,6 +72,7 @@ def save_binsparse(path: str | Path, A: Matrix) -> None:
     "number_of_stored_values": 1, "data_types": {"pointers_to_1": "int32", "indices_1": "int32",
     "values": "bint8"}}}
     """
+    on_cpu(A, "save_binsparse")
     layout = _PREDEFINED.get(A.format.upper())
     if layout is None or not A.has_canonical_format:
         layout = _Layout(A.format, {name: name for name in A.roles})

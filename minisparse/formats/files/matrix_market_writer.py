@@ -15,7 +15,7 @@ from minisparse.core.errors import FormatError, UsageError
 from minisparse.core.files import written_whole
 from minisparse.core.triplets import Triplets
 from minisparse.formats.base import Matrix
-from minisparse.formats.intake import as_values
+from minisparse.formats.intake import as_values, on_cpu
 
 _SYMMETRIES = ("general", "symmetric", "skew-symmetric", "hermitian")
 _LINES = 1 << 16  # made at a time
@@ -75,6 +75,7 @@ def write_mtx(
             f"write_mtx: a line of the comment has more than {_LONGEST_COMMENT} bytes; break it"
         )
     if isinstance(A, Matrix):
+        on_cpu(A, "write_mtx")
         entries = _lower_triangle(A, symmetry) if symmetry != "general" else A.triplets()
         lines = _coordinate_lines(entries, symmetry, comment)
     else:

@@ -19,6 +19,7 @@ from minisparse.formats.csc import CSC
 from minisparse.formats.csr import CSR
 from minisparse.formats.files.archive import member, named, read_archive
 from minisparse.formats.files.binsparse import DESCRIPTOR, save_binsparse, unpack
+from minisparse.formats.intake import on_cpu
 
 _COMPRESSED: dict[str, type[CSR | CSC | BSR]] = {"csr": CSR, "csc": CSC, "bsr": BSR}
 
@@ -43,6 +44,7 @@ def save_npz(path: str | Path, A: Matrix) -> None:
     ...     load_npz(f"{folder}/a.npz")
     NM(1x4 2:4 int64, 2 stored, density 0.5, 0.018 kB)
     """
+    on_cpu(A, "save_npz")
     if not _has_twin(A):
         save_binsparse(path, A)
         return

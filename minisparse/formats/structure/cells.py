@@ -11,6 +11,7 @@ import numpy as np
 
 from minisparse.core.dtypes import Array, as_dtype
 from minisparse.core.errors import DTypeError, ShapeError
+from minisparse.core.xp import check_one_place, is_on_gpu, namespace
 from minisparse.formats.base import Matrix
 from minisparse.formats.compressed import starts_of_runs
 from minisparse.formats.ordering import lexical_order
@@ -44,7 +45,7 @@ def mapped(A: Matrix, function: Callable[[Array], Array], where: str) -> Matrix:
     as_dtype(data.dtype, where)
     padding = A._padding()
     if padding is not None:
-        data = np.where(padding, np.zeros((), data.dtype), data)
+        data = np.where(padding, data.dtype.type(0), data)
     return A.with_data(data)
 
 
@@ -67,27 +68,34 @@ def paired(A: Matrix, B: Matrix, where: str) -> Paired:
         If the shapes differ.
     """
     check_shapes(A, B, where)
+    xp = namespace(A.data)
     left, right = A.canonical().triplets(), B.canonical().triplets()
     if np.array_equal(left.row, right.row) and np.array_equal(left.col, right.col):
-        return Paired(left.row, left.col, left.data, right.data, np.ones(len(left.row), bool))
+        everywhere = xp.ones(len(left.row), bool)
+        return Paired(left.row, left.col, left.data, right.data, everywhere)
     row = np.concatenate([left.row, right.row])
     col = np.concatenate([left.col, right.col])
     order = lexical_order(row, col, A.shape)
     if order is None:
-        order = np.arange(len(row))
+        order = xp.arange(len(row))
     row, col = row[order], col[order]
     first = starts_of_runs(row, col)
-    cell = np.empty(len(row), np.intp)  # from entries, A's and then B's, to the cells below
+    cell = xp.empty(len(row), np.intp)  # from entries, A's and then B's, to the cells below
     cell[order] = np.cumsum(first) - 1
     of_a, of_b = np.split(cell, [len(left.row)])
     count = int(first.sum())
-    a, b = np.zeros(count, A.dtype), np.zeros(count, B.dtype)
+    a, b = xp.zeros(count, A.dtype), xp.zeros(count, B.dtype)
     a[of_a], b[of_b] = left.data, right.data
     return Paired(row[first], col[first], a, b, np.bincount(cell, minlength=count) == 2)
 
 
 def check_shapes(A: Matrix, B: Matrix, where: str) -> None:
-    """Raise ShapeError if the shapes of two matrices that meet cell by cell differ."""
+    """Raise ShapeError if the shapes of two matrices that meet cell by cell differ.
+
+    And UsageError if one lies on a card and the other does not.
+    """
+    if type(A.data) is not type(B.data):
+        check_one_place(where, {"A": A.data, "B": B.data})
     if A.shape != B.shape:
         raise ShapeError(
             f"{where} (C1): A is {A.shape[0]}x{A.shape[1]} but B is {B.shape[0]}x{B.shape[1]}: "
@@ -96,12 +104,17 @@ def check_shapes(A: Matrix, B: Matrix, where: str) -> None:
 
 
 def as_scalar(x: Any) -> Any:
-    """Return ``x`` as a number, out of an array without dimensions too; None if it is none."""
+    """Return ``x`` as a number, out of an array without dimensions too; None if it is none.
+
+    Out of one on a card it is fetched: what becomes of the zeros depends on it.
+    """
     if isinstance(x, np.ndarray) and x.ndim == 0:
         x = x[()]
+    elif is_on_gpu(x) and x.ndim == 0:
+        x = x.get()[()]
     return x if isinstance(x, SCALARS) else None
 
 
 def is_array(x: Any) -> bool:
     """Tell whether ``x`` is a plain array, a list, or a sparse array of another library."""
-    return isinstance(x, np.ndarray | list | tuple) or hasattr(x, "tocoo")
+    return isinstance(x, np.ndarray | list | tuple) or hasattr(x, "tocoo") or is_on_gpu(x)

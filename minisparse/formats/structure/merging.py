@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minisparse.core.dtypes import Array, DType
+from minisparse.core.xp import is_on_gpu, namespace
 from minisparse.formats.base import Matrix
 from minisparse.formats.compressed import expand
 from minisparse.formats.coo import COO
@@ -48,7 +49,7 @@ class _Meeting(NamedTuple):
 
     def in_both(self, places: Array) -> Array:
         """Return which of one matrix's entries stand in a cell that both store."""
-        there = np.zeros(self.total, bool)
+        there = namespace(places).zeros(self.total, bool)
         there[self.both] = True
         return np.flatnonzero(there[places])
 
@@ -72,8 +73,9 @@ def sum_of(A: Matrix, B: Matrix, dtype: DType) -> Matrix:
     """
     most, is_coo = len(A.data) + len(B.data), isinstance(A, COO)
     majors, minors, _ = _arrays_of(A)
-    major, minor = np.empty(most if is_coo else 0, majors.dtype), np.empty(most, minors.dtype)
-    data = np.empty((most, *A.data.shape[1:]), dtype)
+    xp = namespace(A.data)
+    major, minor = xp.empty(most if is_coo else 0, majors.dtype), xp.empty(most, minors.dtype)
+    data = xp.empty((most, *A.data.shape[1:]), dtype)
     lines, p, bound = [majors[:0]], 0, _bound(A, B)
     for run in _runs(A, B):
         met = _meet(run.left, run.right, bound)
@@ -125,9 +127,11 @@ def _bound(A: Matrix, B: Matrix) -> int:
 
 
 def _runs(A: Matrix, B: Matrix) -> Iterator[_Run]:
-    """Yield runs of the same lines of both, about so many entries each."""
+    """Yield runs of the same lines of both, about so many entries each; on a card all are one."""
     (left, _, pointed), (right, _, _) = _arrays_of(A), _arrays_of(B)
-    if pointed:
+    if is_on_gpu(A.data):
+        cuts, ends = np.array([0, len(left) - 1]), [[0, len(A.data)], [0, len(B.data)]]
+    elif pointed:
         together = left.astype(np.int64) + right
         wanted = np.arange(2 * _PART, together[-1], 2 * _PART)
         cuts = np.unique(np.concatenate([[0], together.searchsorted(wanted), [len(left) - 1]]))
@@ -166,15 +170,15 @@ def _shortened(x: Array, count: int) -> Array:
 
 def _meet(left: _Cells, right: _Cells, bound: int) -> _Meeting:
     """Return where entries of both stand among all cells of a run of lines."""
-    words = _words(left, right, bound)
+    words, xp = _words(left, right, bound), namespace(left.minor)
     one = words.dtype.type(1)
     is_right = (words & one).view(words.dtype).astype(bool)
     words >>= one
     same = words[1:] == words[:-1]
     again = np.flatnonzero(same) + 1
-    both = again - np.arange(1, len(again) + 1)
+    both = again - xp.arange(1, len(again) + 1)
     if len(again):
-        new = np.ones(len(words), bool)
+        new = xp.ones(len(words), bool)
         new[again] = False
         is_right = is_right[new]
     of_left = np.flatnonzero(~is_right)
@@ -196,7 +200,7 @@ def _words(left: _Cells, right: _Cells, bound: int) -> Array:
         pairs = [(ranks[0][:count], ranks[1][:count]), (ranks[0][count:], ranks[1][count:])]
         bound, cells = len(ranks[1]), len(ranks[0]) * len(ranks[1])
     width = np.dtype(np.uint32 if cells < 2**31 else np.uint64)
-    words = np.empty(len(left.major) + len(right.major), width)
+    words: Array = namespace(left.minor).empty(len(left.major) + len(right.major), width)
     start = 0
     for which, (major, minor) in enumerate(pairs):
         word = words[start : start + len(major)]

@@ -7,6 +7,7 @@ import numpy as np
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import UsageError
 from minisparse.formats.base import Matrix
+from minisparse.formats.intake import beside
 from minisparse.formats.structure.selection import Part, Picked, Run
 from minisparse.formats.structure.slicing import part
 
@@ -34,19 +35,20 @@ def permute_rows(A: Matrix, order: Any) -> Matrix:
            [1, 2],
            [3, 4]])
     """
-    rows = Picked(_as_permutation(order, A.shape[0], "row"))
+    rows = Picked(_as_permutation(A, order, 0))
     return part(A, Part(rows, Run(0, 1, A.shape[1])))
 
 
 def permute_columns(A: Matrix, order: Any) -> Matrix:
     """Return the matrix whose column j is column ``order[j]`` of A; see :func:`permute_rows`."""
-    cols = Picked(_as_permutation(order, A.shape[1], "column"))
+    cols = Picked(_as_permutation(A, order, 1))
     return part(A, Part(Run(0, 1, A.shape[0]), cols))
 
 
-def _as_permutation(order: Any, size: int, axis: str) -> Array:
+def _as_permutation(A: Matrix, order: Any, of: int) -> Array:
+    size, axis = A.shape[of], ("row", "column")[of]
     where = f"permute_{axis}s"
-    found = np.asarray(order)
+    found = beside(A, order, f"{where}: order")
     if found.ndim != 1 or len(found) != size or (size and found.dtype.kind not in "iu"):
         raise UsageError(
             f"{where}: order is {found.dtype}{list(found.shape)}: it must be {size} integers, "

@@ -11,8 +11,10 @@ import numpy as np
 
 from minisparse.core.dtypes import Array, DType, accumulator
 from minisparse.core.errors import DTypeError, ShapeError, UsageError
+from minisparse.core.xp import is_on_gpu, namespace
 from minisparse.formats.base import Matrix
 from minisparse.formats.ordering import sorted_keys
+from minisparse.gpu.segments import reduce_segments
 
 
 class _Lines(NamedTuple):
@@ -118,28 +120,45 @@ def _extreme(A: Matrix, axis: int | None, choose: np.ufunc, where: str) -> Any:
             f"{where}: A is {A.shape[0]}x{A.shape[1]}: there is no cell to choose from along "
             f"axis {axis}"
         )
-    chosen = np.zeros(lines.number, A.dtype)
+    chosen = namespace(A.data).zeros(lines.number, A.dtype)
     starts, at = _starts(lines)
     if len(at):
         full = np.diff(starts, append=len(lines.data)) == lines.length
         with np.errstate(all="ignore"):  # NaN is a value here, not an accident
-            of_stored = choose.reduceat(lines.data, starts)
+            of_stored = _reduced(choose, lines.data, starts)
             chosen[at] = np.where(full, of_stored, choose(of_stored, chosen[at]))
     return _shaped(chosen, axis)
 
 
 def _sums(lines: _Lines, dtype: DType) -> Array:
-    sums = np.zeros(lines.number, dtype)
+    sums: Array = namespace(lines.data).zeros(lines.number, dtype)
     starts, at = _starts(lines)
     if len(at):
         with np.errstate(all="ignore"):  # inf - inf and overflow are values here, not accidents
-            sums[at] = np.add.reduceat(lines.data.astype(dtype, copy=False), starts)
+            sums[at] = _reduced(np.add, lines.data.astype(dtype, copy=False), starts)
     return sums
+
+
+_WHOLE: dict[np.ufunc, str] = {np.add: "sum", np.maximum: "max", np.minimum: "min"}
+
+
+def _reduced(reduce: np.ufunc, data: Array, starts: Array) -> Array:
+    """Return what becomes of each run of values; all runs have some."""
+    if not is_on_gpu(data):
+        return reduce.reduceat(data, starts)
+    if len(starts) == 1:  # one run is not enough work for one warp or many, but for all
+        names = {"dtype": data.dtype} if reduce is np.add else {}
+        found: Array = getattr(data, _WHOLE[reduce])(keepdims=True, **names)
+        return found
+    xp = namespace(data)
+    indptr = xp.empty(len(starts) + 1, np.int64)
+    indptr[:-1], indptr[-1] = starts, len(data)
+    return reduce_segments(reduce, data, indptr, xp.empty(len(starts), data.dtype))
 
 
 def _starts(lines: _Lines) -> tuple[Array, Array]:
     """Return where the entries of each line that has any start, and which lines these are."""
-    first = np.ones(len(lines.line), bool)
+    first = namespace(lines.line).ones(len(lines.line), bool)
     first[1:] = lines.line[1:] != lines.line[:-1]
     starts = np.flatnonzero(first)
     return starts, lines.line[starts]
@@ -151,7 +170,7 @@ def _lines_of(A: Matrix, axis: int | None, where: str) -> _Lines:
         raise UsageError(f"{where}: axis is {axis!r}: it must be 0, 1 or None")
     row, col, data, (m, k) = A.canonical().triplets()
     if axis is None:
-        return _Lines(np.zeros(len(data), np.int8), data, 1, m * k)
+        return _Lines(namespace(data).zeros(len(data), np.int8), data, 1, m * k)
     line, count, length = (col, k, m) if axis in (0, -2) else (row, m, k)
     if not (line[1:] >= line[:-1]).all():
         order = sorted_keys(line, count)[1]

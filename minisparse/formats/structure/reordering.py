@@ -10,9 +10,12 @@ import numpy as np
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import UsageError
 from minisparse.core.triplets import Triplets
+from minisparse.core.xp import namespace
 from minisparse.formats.base import Matrix
 from minisparse.formats.compressed import pointers
+from minisparse.formats.intake import on_cpu
 from minisparse.formats.ordering import stable_order
+from minisparse.gpu.segments import reduce_segments
 
 HASHES = 4
 """Hash functions that tell which rows are alike; more tell finer differences."""
@@ -75,13 +78,11 @@ def by_similarity(A: Matrix, seed: int = 0) -> Array:
     order = stable_order(row, m)
     row, col = row[order], col[order]
     indptr = pointers(np.bincount(row, minlength=m))
-    filled = np.flatnonzero(np.diff(indptr))
-    rng = np.random.default_rng(seed)
-    hashes = np.full((HASHES, m), k)
+    rng, xp = np.random.default_rng(seed), namespace(col)
+    hashes = xp.full((HASHES, m), k)
     for of_rows in hashes:
-        place = rng.permutation(k)
-        if len(filled):
-            of_rows[filled] = np.minimum.reduceat(place[col], indptr[filled])
+        place = xp.asarray(rng.permutation(k))
+        reduce_segments(np.minimum, place[col], indptr, of_rows)
     return np.lexsort(hashes[::-1])
 
 
@@ -116,7 +117,7 @@ def reverse_cuthill_mckee(A: Matrix) -> tuple[Array, Array]:
            [0, 1, 1, 1],
            [0, 0, 1, 1]])
     """
-    row, col, _, (m, k) = _entries(A, "reverse_cuthill_mckee")
+    row, col, _, (m, k) = _entries(A, "reverse_cuthill_mckee", anywhere=False)
     if m == k:
         order = _search_all(row, col, m)
         return order, order
@@ -124,13 +125,15 @@ def reverse_cuthill_mckee(A: Matrix) -> tuple[Array, Array]:
     return order[order < m], order[order >= m] - m
 
 
-def _entries(A: Matrix, where: str) -> Triplets:
-    """Return the stored entries of what must be a matrix of ours."""
+def _entries(A: Matrix, where: str, *, anywhere: bool = True) -> Triplets:
+    """Return the stored entries of what must be a matrix of ours; ``anywhere``, or on the CPU."""
     if not isinstance(A, Matrix):
         ours = "from_scipy(A)" if hasattr(A, "tocoo") else "from_dense(A, 'csr')"
         raise UsageError(
             f"{where}: A is of type {type(A).__name__}: it must be a Matrix: write ms.{ours}"
         )
+    if not anywhere:  # what looks at one entry after another
+        on_cpu(A, where)
     return A.triplets()
 
 

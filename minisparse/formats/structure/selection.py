@@ -7,12 +7,14 @@ needs memory for lines that hold nothing, so that a matrix may be as wide as ``2
 """
 
 import operator
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import SelectionError, UsageError
+from minisparse.core.xp import is_on_gpu, namespace
 
 Found = tuple[Array, Array]
 """How often each entry was chosen, and for each choice, entry after entry, the new line."""
@@ -27,9 +29,10 @@ class Run(NamedTuple):
     step: int
     length: int
 
-    def numbers(self) -> Array:
-        """Return the numbers of the chosen lines, ``[length]``."""
-        return self.start + self.step * np.arange(self.length, dtype=np.int64)
+    def numbers(self, xp: ModuleType = np) -> Array:
+        """Return the numbers of the chosen lines, ``[length]``, as an array of that library."""
+        counted: Array = xp.arange(self.length, dtype=np.int64)
+        return self.start + self.step * counted
 
     def find(self, lines: Array) -> Found:
         """Return which of the entries that lie in ``lines [nnz]`` are chosen, and where they go.
@@ -60,8 +63,8 @@ class Picked(NamedTuple):
         """How many are chosen; a line that was picked twice counts twice."""
         return len(self.lines)
 
-    def numbers(self) -> Array:
-        """Return the numbers of the chosen lines, ``[length]``."""
+    def numbers(self, xp: ModuleType = np) -> Array:
+        """Return the numbers of the chosen lines, ``[length]``: they lie where they are needed."""
         return self.lines
 
     def find(self, lines: Array) -> Found:
@@ -77,7 +80,7 @@ class Picked(NamedTuple):
         first = np.searchsorted(ranked, lines, "left")
         times: Array = np.searchsorted(ranked, lines, "right") - first
         behind = np.cumsum(times) - times  # choices of the entries before
-        rank = np.arange(times.sum()) + np.repeat(first - behind, times)
+        rank = namespace(times).arange(int(times.sum())) + np.repeat(first - behind, times)
         return times, order[rank]
 
     def keeps_units(self, unit: int, size: int) -> bool:
@@ -128,6 +131,9 @@ def understand(key: Any, shape: tuple[int, int]) -> Part | Cells:
     rows, cols = (_lines(k, n, a) for k, n, a in zip(both, shape, _AXES, strict=True))
     if isinstance(rows, Run) or isinstance(cols, Run):
         return Part(_as_lines(rows), _as_lines(cols))
+    xp = namespace(rows, cols)
+    if xp is not np:  # an integer beside an array on a card
+        rows, cols = (x if is_on_gpu(x) else xp.full((), int(x)) for x in (rows, cols))
     try:
         row, col = np.broadcast_arrays(rows, cols)
     except ValueError as error:
@@ -151,7 +157,7 @@ def _two_axes(key: Any) -> tuple[Any, Any]:
 
 def _is_open_mesh(keys: tuple[Any, Any]) -> bool:
     """Tell whether the keys are arrays ``[n, 1]`` and ``[1, m]``, as ``np.ix_`` makes them."""
-    shapes = [k.shape if isinstance(k, np.ndarray) else () for k in keys]
+    shapes = [k.shape if isinstance(k, np.ndarray) or is_on_gpu(k) else () for k in keys]
     if [len(shape) for shape in shapes] != [2, 2]:
         return False
     return shapes[0] == (keys[0].size, 1) and shapes[1] == (1, keys[1].size)
@@ -162,6 +168,7 @@ def _lines(key: Any, size: int, axis: str) -> "Run | Array":
     if isinstance(key, slice):
         return _as_run(key, size, axis)
     found = np.asarray(key) if isinstance(key, np.ndarray | list | range) else None
+    found = key if is_on_gpu(key) else found
     if found is None or found.ndim == 0:
         return _checked(np.array(_as_integer(key, axis)), size, axis)
     if found.ndim != 1:

@@ -12,10 +12,12 @@ import numpy as np
 
 from minisparse.core.dtypes import Array
 from minisparse.core.triplets import Triplets
+from minisparse.core.xp import is_on_gpu, namespace
 from minisparse.formats.base import Matrix
 from minisparse.formats.compressed import Compressed, pointers
 from minisparse.formats.csc import CSC
 from minisparse.formats.csr import CSR
+from minisparse.formats.intake import beside
 from minisparse.formats.structure.results import in_single_cells, in_units, unit_of
 from minisparse.formats.structure.selection import Cells, Lines, Part, Picked, Run, understand
 
@@ -56,8 +58,17 @@ def select(A: Matrix, key: Any) -> Any:
     >>> int(A[0, 2]), A[[0, 1], [1, 1]]
     (2, array([1, 0]))
     """
-    wanted = understand(key, A.shape)
+    wanted = understand(_beside(A, key), A.shape)
     return part(A, wanted) if isinstance(wanted, Part) else cells(A, wanted)
+
+
+def _beside(A: Matrix, key: Any) -> Any:
+    """Return a key whose arrays lie where A does; lists and ranges are brought to a card."""
+    if isinstance(key, tuple):
+        return tuple(_beside(A, k) for k in key)
+    if is_on_gpu(key) or (is_on_gpu(A.data) and isinstance(key, np.ndarray | list | range)):
+        return beside(A, key, "A[…]: an index")
+    return key
 
 
 def part(A: Matrix, wanted: Part) -> Matrix:
@@ -87,6 +98,9 @@ def _keeps_units(A: Matrix, wanted: Part) -> bool:
 
 def cells(A: Matrix, wanted: Cells) -> Any:
     """Return the values of single cells: a scalar, or an array of the shape of ``wanted.row``."""
+    if is_on_gpu(A.data) and not is_on_gpu(wanted.row):  # two integers
+        one = part(A, Part(Run(int(wanted.row), 1, 1), Run(int(wanted.col), 1, 1)))
+        return one.to_dense()[0, 0]
     rows, row = np.unique(wanted.row, return_inverse=True)
     cols, col = np.unique(wanted.col, return_inverse=True)
     # Numbered among the rows and columns that occur, cells have keys that cannot overflow.
@@ -94,7 +108,7 @@ def cells(A: Matrix, wanted: Cells) -> Any:
     key = found.triplets().row.astype(np.int64) * len(cols) + found.triplets().col
     wish = row.reshape(wanted.row.shape) * len(cols) + col.reshape(wanted.col.shape)
     at = np.minimum(np.searchsorted(key, wish), max(len(key) - 1, 0))
-    values = np.zeros(wish.shape, A.dtype)
+    values = namespace(A.data).zeros(wish.shape, A.dtype)
     if len(key):
         values += np.where(key[at] == wish, found.data[at], values)
     return values[()]
@@ -121,11 +135,12 @@ def _of_majors(arrays: Compressed, majors: Lines) -> Compressed:
         indptr = indptr[majors.start : majors.start + majors.length + 1]
         held = slice(int(indptr[0]), int(indptr[-1]))
         return Compressed(data[held], indices[held], indptr - indptr[0])
-    lines = majors.numbers()
+    xp = namespace(data)
+    lines = majors.numbers(xp)
     begin = indptr[lines].astype(np.int64)
     count = indptr[lines + 1] - begin
     target = pointers(count)
-    slots = np.arange(target[-1]) + np.repeat(begin - target[:-1], count)
+    slots = xp.arange(int(target[-1])) + np.repeat(begin - target[:-1], count)
     return Compressed(data[slots], indices[slots], target)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from minisparse.core.errors import ShapeError, UsageError
 from minisparse.core.index import index_dtype
 from minisparse.core.triplets import Triplets
+from minisparse.core.xp import check_one_place
 from minisparse.formats.base import Matrix
 from minisparse.formats.csr import CSR
 from minisparse.formats.nm import NM
@@ -102,6 +103,7 @@ def _checked(matrices: Iterable[Matrix], where: str) -> list[Matrix]:
             )
     if not parts:
         raise UsageError(f"{where}: no matrices were given: at least one is needed")
+    check_one_place(where, {f"item {i}": part.data for i, part in enumerate(parts)})
     return parts
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import UsageError
 from minisparse.core.triplets import Triplets
+from minisparse.core.xp import namespace
 from minisparse.formats.base import Matrix
 from minisparse.formats.compressed import add_at
 from minisparse.formats.structure.results import in_single_cells
@@ -26,7 +27,7 @@ def diagonal(A: Matrix, k: int = 0) -> Array:
     row, col, data, (m, n) = A.triplets()
     on = _offsets(row, col) == k
     down, across = max(-k, 0), max(k, 0)
-    values = np.zeros(max(min(m - down, n - across), 0), A.dtype)
+    values: Array = namespace(data).zeros(max(min(m - down, n - across), 0), A.dtype)
     add_at(values, row[on] - down, data[on])
     return values
 

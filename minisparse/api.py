@@ -11,7 +11,7 @@ from minisparse.dispatch import make_plan
 from minisparse.dispatch.memory_plan import PLAN_MEMORY
 from minisparse.graph import Graph
 from minisparse.graph import load as load_graph
-from minisparse.kernels import usable_levels
+from minisparse.kernels import GENERATED, usable_levels
 from minisparse.ops.constraints import are_ints
 from minisparse.passes import ON_REQUEST, PASSES, run_passes
 from minisparse.runtime import Executable, check_feeds
@@ -73,7 +73,9 @@ def compile(
     graph : Graph
         The model.
     target : str
-        The machine that prices are for: ``"cpu"`` or a shipped machine's name.
+        The machine that prices are for: ``"cpu"`` or a shipped machine's name; it runs in main
+        memory then. ``"gpu"`` is for running on the current card: weights are moved there once,
+        now, and packed there; runs take arrays of CuPy and give them. See docs/targets.md.
     sizes : mapping, optional
         From named dimensions to the size to expect, ``{"batch": 256}``; prices depend on it,
         results never do, and any size can be run.
@@ -116,7 +118,9 @@ def compile(
         If a run with the sizes to expect would need more than ``memory_limit``. A run with larger
         sizes raises it too, before its first step.
     MissingExtraError
-        If a library that is named is not installed.
+        If a library that is named is not installed, or CuPy for target ``"gpu"``.
+    UnsupportedOpError
+        If target is ``"gpu"`` and ops have no way there; all of them are named.
     """
     if not isinstance(graph, Graph):
         raise UsageError(f"ms.compile takes a Graph, such as ms.load returns, not {graph!r:.60}")
@@ -127,16 +131,40 @@ def compile(
         raise UsageError(f"there is no policy '{policy}'; policies: {', '.join(POLICIES)}")
     if not are_ints((calls,), 1, 1):
         raise UsageError(f"calls is {calls!r}: it must be an integer of at least 1")
+    device = "gpu" if target == "gpu" else "cpu"
+    if device == "gpu" and policy == "measured":
+        raise UsageError("target 'gpu': policy is 'measured', but only 'predicted' is for a GPU")
     goal = Target(
         find_machine(target),
         _checked_sizes(graph, sizes or {}),
-        usable_levels(level, libraries),
+        _levels(level, libraries, device),
         int(calls),
         {node: str(getattr(way, "name", way)) for node, way in (choose or {}).items()},
         policy,
         dynamic,
+        device,
     )
     return compile_for(graph, goal, skip, also, memory_limit)
+
+
+def _levels(level: str, libraries: str | Collection[str], device: str) -> tuple[str, ...]:
+    """Return the levels among which to choose; on a GPU thread programs beside array code.
+
+    Raises
+    ------
+    UsageError
+        If the level is for main memory, and the target is not.
+    """
+    found = usable_levels(level, libraries, device)
+    if device == "cpu":
+        return found
+    if level in ("loops", GENERATED):
+        raise UsageError(
+            f"target 'gpu': level is '{level}', which is for main memory; take 'vectorized' "
+            f"(thread programs too), 'gpu' (where there are any), or target 'cpu'"
+        )
+    ours = ("vectorized", "gpu") if level == "vectorized" else ()
+    return tuple(dict.fromkeys((*ours, *(name for name in found if name != GENERATED))))
 
 
 def _checked_sizes(graph: Graph, sizes: Mapping[str, int]) -> dict[str, int]:
@@ -184,6 +212,8 @@ def compile_for(
         limit,
         PLAN_MEMORY not in skip,
     )
+    if target.device == "gpu":
+        _ = found.program  # constants are moved now, and not when it runs first
     if limit is not None:
         from minisparse.dispatch.memory_limit import check_limit
         from minisparse.dispatch.memory_plan import expected_sizes

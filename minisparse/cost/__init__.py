@@ -1,7 +1,8 @@
 """What a computation will cost: machines as data, and the model that prices every candidate."""
 
 from minisparse.cost.apart import apart
-from minisparse.cost.candidates import Candidate, candidates
+from minisparse.cost.candidate import Candidate, Rejected
+from minisparse.cost.candidates import candidates, rejected
 from minisparse.cost.choice import rank
 from minisparse.cost.machine import Machine, MemoryLevel
 from minisparse.cost.machines import MACHINES, find_machine
@@ -19,11 +20,13 @@ __all__ = [
     "Machine",
     "MemoryLevel",
     "Price",
+    "Rejected",
     "Target",
     "apart",
     "candidates",
     "find_machine",
     "price",
     "rank",
+    "rejected",
     "stored_attrs",
 ]

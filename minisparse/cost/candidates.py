@@ -1,11 +1,11 @@
 """Every way in which a node could be computed, each with its price."""
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 
 from minisparse.core.errors import MinisparseError
 from minisparse.core.symbolic import is_unknown
 from minisparse.core.tensor_type import DENSE, Layout, TensorType
+from minisparse.cost.candidate import Candidate, Rejected
 from minisparse.cost.model import (
     Basis,
     names_of,
@@ -15,8 +15,7 @@ from minisparse.cost.model import (
     work_of,
 )
 from minisparse.cost.once import convert_seconds, prepare_seconds
-from minisparse.cost.price import Price
-from minisparse.cost.stored import as_stored, stored_attrs
+from minisparse.cost.stored import as_stored, packed_bytes, stored_attrs
 from minisparse.cost.target import Target
 from minisparse.formats import stored_bytes
 from minisparse.graph import Graph, Node
@@ -42,72 +41,6 @@ SPARSE_ENOUGH = 0.5
 """Density up to which they are."""
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """One way to compute a node.
-
-    Attributes
-    ----------
-    kernel : Kernel
-        Which kernel, for which format.
-    level : str
-        At which level; of a library, its name.
-    layout : Layout
-        How the weight is stored for it.
-    price : Price
-        Predicted time of one call, and where it goes.
-    work : Work
-        What the prediction is made of.
-    weight_bytes : int
-        Bytes of the weight in this layout; 0 for an op without one.
-    prepare_seconds : float
-        Predicted time that packing the weight takes, once.
-    convert_seconds : float
-        Predicted time of bringing the weight into this layout from the one in which the graph has
-        it, once; 0 where it is in it.
-    measured_seconds : float, optional
-        Measured time of one call, where it was measured.
-    basis : Basis, optional
-        On which data the price is predicted; None where that is a guess.
-    """
-
-    kernel: Kernel
-    level: str
-    layout: Layout
-    price: Price
-    work: Work
-    weight_bytes: int
-    prepare_seconds: float = 0.0
-    convert_seconds: float = 0.0
-    measured_seconds: float | None = None
-    basis: Basis | None = None
-
-    @property
-    def name(self) -> str:
-        """Layout and level: ``"bsr 8x8 vectorized"``, ``"csr scipy"``."""
-        return f"{self.layout} {self.level}"
-
-    @property
-    def seconds(self) -> float:
-        """Predicted time of one call."""
-        return self.price.seconds
-
-    @property
-    def once_seconds(self) -> float:
-        """Predicted time of what is done once: conversion and packing."""
-        return self.convert_seconds + self.prepare_seconds
-
-    def total_seconds(self, calls: int) -> float:
-        """Return the predicted time of a call with its share of what is done once.
-
-        Parameters
-        ----------
-        calls : int
-            How many calls there will be: see :attr:`Target.calls`.
-        """
-        return self.seconds + self.once_seconds / max(calls, 1)
-
-
 def candidates(graph: Graph, node: Node, target: Target) -> tuple[Candidate, ...]:
     """Return all candidates of a node, cheapest first.
 
@@ -124,19 +57,37 @@ def candidates(graph: Graph, node: Node, target: Target) -> tuple[Candidate, ...
         The machine, and the levels that may be chosen.
     """
     # An op may have none of these levels, or they may refuse; then ours on the host remain.
-    legal = _legal(graph, node, target, target.levels) or _legal(graph, node, target, HOST_LEVELS)
-    return tuple(sorted(legal, key=lambda c: (c.seconds, c.name)))
+    ours = HOST_LEVELS if target.device == "cpu" else ("vectorized",)
+    legal = _legal(graph, node, target, target.levels) or _legal(graph, node, target, ours)
+    return tuple(sorted(legal, key=Candidate.order))
+
+
+def rejected(graph: Graph, node: Node, target: Target) -> tuple[Rejected, ...]:
+    """Return the ways at the target's levels that are no candidates of a node, and why.
+
+    Parameters
+    ----------
+    graph, node, target
+        As for :func:`candidates`.
+    """
+    found = _priced_ways(graph, node, target, target.levels)
+    return tuple(each for each in found if isinstance(each, Rejected))
 
 
 def _legal(graph: Graph, node: Node, target: Target, levels: Collection[str]) -> list[Candidate]:
     """Return the candidates at some levels."""
-    found = [
-        _priced(graph, node, kernel, level, layout, target)
-        for kernel, names in _ways(graph, node, levels)
-        for layout in _layouts(graph, node, kernel)
-        for level in names
-    ]
-    return [candidate for candidate in found if candidate is not None]
+    found = _priced_ways(graph, node, target, levels)
+    return [each for each in found if isinstance(each, Candidate)]
+
+
+def _priced_ways(
+    graph: Graph, node: Node, target: Target, levels: Collection[str]
+) -> Iterator[Candidate | Rejected]:
+    """Yield every way at some levels, priced or rejected."""
+    for kernel, names in _ways(graph, node, levels):
+        for layout in _layouts(graph, node, kernel):
+            for level in names:
+                yield _priced(graph, node, kernel, level, layout, target)
 
 
 def _ways(
@@ -207,9 +158,9 @@ def _layouts(graph: Graph, node: Node, kernel: Kernel) -> Iterator[Layout]:
 
 def _priced(
     graph: Graph, node: Node, kernel: Kernel, level: str, layout: Layout, target: Target
-) -> Candidate | None:
-    """Return a candidate with its price, or None where op or library take no such weight."""
-    types = graph.operand_types(node)
+) -> Candidate | Rejected:
+    """Return a candidate with its price, or why op, level or library take no such weight."""
+    types, name = graph.operand_types(node), f"{layout} {level}"
     at = node.op.base.weight
     pattern, weight_bytes, attrs = None, 0, node.attrs
     if at is not None and at < len(types):
@@ -225,36 +176,58 @@ def _priced(
             else stored_bytes(pattern, layout, stored.itemsize)
         )
         attrs = stored_attrs(node, graph.operand_types(node)[at], layout)
-        if not all(c.holds(types, attrs) for c in node.op.constraints):
-            return None
-        now, then = graph.types[node.output], node.op.infer(types, attrs)[0]
-        alike = now.ndim == then.ndim and all(map(may_equal, now.shape, then.shape))
-        if now.layout != then.layout or not alike:
-            return None  # who reads the result would find another kind of value
+        mismatch = _mismatch(graph, node, types, attrs)
+        if mismatch:
+            return Rejected(name, mismatch)
     sizes = tuple(map(target.size, types))
     basis: Basis | None = None
     if not _meet(node, types, sizes, attrs):
         work = _rough_work(sizes)
         found = price(work, "vectorized", Basis(types[0].dtype), target.machine)
-    elif _refused(node, kernel, level, layout, sizes):
-        return None
+    elif refusal := _refused(node, kernel, level, layout, sizes):
+        return Rejected(name, f"refused: {refusal}")
     elif level in PROVIDERS:
         work, found = price_library(node.op, kernel, level, sizes, attrs, target.machine)
     else:
-        work = work_of(node.op, kernel, level_of(kernel, level), pattern, sizes, attrs)
+        own = level_of(kernel, level).on(target.device == "gpu")
+        work = work_of(node.op, kernel, own, pattern, sizes, attrs)
         result = target.size(graph.types[node.output])
         basis = _basis(node, kernel, work, sizes, result, weight_bytes)
         found = price(work, level, basis, target.machine)
         if level != "loops":
             found += price_epilogue(node.op, sizes, result, target.machine)
-    packing = converting = 0.0
+    packing, converting, packed = 0.0, 0.0, 0
     if pattern is not None and at is not None:
-        own = level_of(kernel, level)
+        own = level_of(kernel, level).on(target.device == "gpu")
+        if own.prepare is not None and basis is not None:
+            packed = packed_bytes(sizes[at], _padding(node, sizes, attrs, work))
         packing = prepare_seconds(kernel, own, work, sizes[at], target.machine)
         converting = convert_seconds(graph.types[node.inputs[at]], sizes[at], target.machine)
     return Candidate(
-        kernel, level, layout, found, work, weight_bytes, packing, converting, basis=basis
+        kernel,
+        level,
+        layout,
+        found,
+        work,
+        weight_bytes,
+        packing,
+        converting,
+        basis=basis,
+        packed_bytes=packed,
     )
+
+
+def _mismatch(graph: Graph, node: Node, types: Sequence[TensorType], attrs: Attrs) -> str:
+    """Return why an op with its weight so stored is not what the graph has there, or nothing."""
+    for constraint in node.op.constraints:
+        if not constraint.holds(types, attrs):
+            return f"refused: {node.op.name} ({constraint.id}): {constraint.text}"
+    now, then = graph.types[node.output], node.op.infer(types, attrs)[0]
+    if now.layout != then.layout:  # who reads the result would find another kind of value
+        return f"would change the result's layout from {now.layout} to {then.layout}"
+    if now.ndim == then.ndim and all(map(may_equal, now.shape, then.shape)):
+        return ""
+    return f"would change the result's shape from {now} to {then}"
 
 
 def _refused(
@@ -289,6 +262,12 @@ def _basis(
         held = max(held, work.flops / 2 / columns * types[at].itemsize)
     dtype = (types[0] if types else result).dtype
     return Basis(dtype, names_of(kernel, work), held + reach, reach)
+
+
+def _padding(node: Node, sizes: Sequence[TensorType], attrs: Attrs, work: Work) -> float:
+    """Return how many times as much a level multiplies as the op, padding of its own included."""
+    op = node.op
+    return work.flops / max(op.base.flops(op.split(sizes)[0], op.attrs_of(op.base, attrs)), 1)
 
 
 def _meet(

@@ -6,7 +6,8 @@ from dataclasses import replace
 from minisparse.core.errors import UsageError
 from minisparse.core.tensor_type import DENSE, Layout
 from minisparse.cost.apart import apart
-from minisparse.cost.candidates import Candidate, candidates
+from minisparse.cost.candidate import Candidate
+from minisparse.cost.candidates import candidates
 from minisparse.cost.target import Target
 from minisparse.graph import Graph, Node
 from minisparse.kernels import GENERATED, LEVELS, PROVIDERS
@@ -74,7 +75,7 @@ def _with_dense(
         if c.layout == DENSE
     )
     more = (*found, *timed)
-    return tuple(sorted(more, key=lambda c: (c.seconds, c.name)))
+    return tuple(sorted(more, key=Candidate.order))
 
 
 def _timed(
@@ -97,7 +98,7 @@ def _timed(
 
 
 def _cheapest_first(found: Sequence[Candidate], target: Target) -> list[Candidate]:
-    return sorted(found, key=lambda c: (c.total_seconds(target.calls), c.name))
+    return sorted(found, key=lambda c: c.order(target.calls))
 
 
 def _cheapest(graph: Graph, node: Node, ready: list[Candidate], target: Target) -> Candidate:

@@ -36,6 +36,23 @@ def profile_path(environ: Mapping[str, str] = os.environ) -> Path | None:
     return _cache_folder(environ) / "minisparse" / "machine.json"
 
 
+def card_profile_path(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Return where the profile of the graphics card here lies, or would; None where none is wanted.
+
+    ``gpu.json`` in the user's folder for caches. ``MINISPARSE_PROFILE`` names a processor's file,
+    and so says nothing of this one, unless it says ``none``.
+
+    Examples
+    --------
+    >>> card_profile_path({"MINISPARSE_PROFILE": "my.json", "XDG_CACHE_HOME": "/c"}).as_posix()
+    '/c/minisparse/gpu.json'
+    """
+    named = environ.get(VARIABLE)
+    if named is not None and named.strip().lower() in ("", "none"):
+        return None
+    return _cache_folder(environ) / "minisparse" / "gpu.json"
+
+
 def _cache_folder(environ: Mapping[str, str]) -> Path:
     asked = environ.get("XDG_CACHE_HOME", "")
     if os.path.isabs(asked):  # the specification wants others ignored

@@ -156,7 +156,7 @@ class Machine:
 
     @property
     def is_gpu(self) -> bool:
-        """Whether it is a graphics card: then kernels that do not exist yet would be its best."""
+        """Whether it is a graphics card."""
         return "mma" in self.instructions
 
     @cached_property

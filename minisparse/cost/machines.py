@@ -7,13 +7,15 @@ from functools import cache
 from pathlib import Path
 
 from minisparse.core.errors import UsageError
-from minisparse.cost.host import USUAL, VARIABLE, misfit, profile_path
+from minisparse.cost.host import USUAL, VARIABLE, card_profile_path, misfit, profile_path
 from minisparse.cost.machine import Machine
 
 _FOLDER = Path(__file__).parent / "profiles"
+USUAL_CARD = "a100"
+"""For a card of another name."""
 _CARD = (
-    "a graphics card: kernels for it do not exist here yet, so prices are those of our array code "
-    "with the card's figures"
+    "a graphics card that is not at hand: prices are those of our array code with the card's "
+    "figures, and the plan runs in main memory; target 'gpu' runs on the card at hand"
 )
 
 
@@ -56,6 +58,7 @@ def find_machine(name: str) -> Machine:
     Parameters
     ----------
     name : str
+        ``"gpu"`` for the card at hand: the shipped one that is most like it, by its name.
         ``"cpu"`` for the machine at hand, as ``minisparse calibrate`` measured it, or else as a
         shipped one: :attr:`Machine.origin` says which, and why. A shipped machine's name. Or the
         path of a file ending in ``.json`` that was calibrated elsewhere.
@@ -63,8 +66,10 @@ def find_machine(name: str) -> Machine:
     Raises
     ------
     UsageError
-        If there is no such target; the known ones are named. If a profile is damaged, or one that
-        ``MINISPARSE_PROFILE`` names is of another machine.
+        If there is no such target, or no card; the known targets are named. If a profile is
+        damaged, or one that ``MINISPARSE_PROFILE`` names is of another machine.
+    MissingExtraError
+        If CuPy is not installed and the card at hand is asked for.
 
     Examples
     --------
@@ -73,13 +78,15 @@ def find_machine(name: str) -> Machine:
     """
     if name == "cpu":
         return _at_hand()
+    if name == "gpu":
+        return _card_at_hand()
     if name in MACHINES:
         return MACHINES[name]
     if name.endswith(".json"):
         path = Path(name).expanduser()
         return replace(_read(path), origin=f"the figures of {path}")
     raise UsageError(
-        f"there is no target '{name}'; targets: {', '.join(['cpu', *MACHINES])}, "
+        f"there is no target '{name}'; targets: {', '.join(['cpu', 'gpu', *MACHINES])}, "
         f"or a file that 'minisparse calibrate --out FILE.json' wrote"
     )
 
@@ -101,6 +108,22 @@ def _at_hand() -> Machine:
             f"'minisparse calibrate', or give the file as target= to compile for that machine"
         )
     return _usual(f"the profile {path} does not fit: {why}; 'minisparse calibrate' renews it")
+
+
+def _card_at_hand() -> Machine:
+    """Return the card at hand as it was calibrated, or the shipped one that is most like it."""
+    from minisparse.gpu.card import card_name
+
+    title, path = card_name("target 'gpu'"), card_profile_path()
+    if path is not None and path.exists():
+        machine = _read(path)
+        if machine.identity.get("card") == title:
+            return replace(machine, origin=f"calibrated on this card: {path}")
+    cards = [name for name, machine in MACHINES.items() if machine.is_gpu]
+    alike = [name for name in cards if name in title.lower()]
+    chosen = (alike or [USUAL_CARD])[0]
+    why = "" if alike else ", of which nothing is known here"
+    return replace(_shipped(chosen), origin=f"the shipped figures of {chosen} for {title}{why}")
 
 
 def _usual(why: str) -> Machine:

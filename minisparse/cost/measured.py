@@ -2,18 +2,16 @@
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from minisparse.core.dtypes import Array
 from minisparse.core.tensor_type import TensorType
-from minisparse.cost.candidates import Candidate
-from minisparse.cost.stored import stored_attrs
+from minisparse.cost.candidate import Candidate
+from minisparse.cost.ready import columns_of, ready
 from minisparse.cost.target import Target
-from minisparse.graph import Constant, Graph, Node
-from minisparse.kernels import bind, level_of, pack
-from minisparse.kernels.convert.dense import vectorized as convert
+from minisparse.graph import Graph, Node
 
 ROUNDS = 5
 """How often each candidate is timed; the median counts."""
@@ -46,8 +44,8 @@ def time_candidates(
         graph.constants[name] if name in graph.constants else _drawn(type, rng)
         for name, type in zip(node.inputs, types, strict=True)
     ]
-    columns = target.size(graph.types[node.output]).size // max((1, *types[0].dims[:1]))
-    calls = {c.name: _prepared(graph, node, c, operands, columns) for c in found}
+    columns = columns_of(types[node.op.base.weight or 0], target.size(graph.types[node.output]))
+    calls = {c.name: ready(graph, node, c, operands, columns) for c in found}
     times: dict[str, list[float]] = {name: [] for name in calls}
     with np.errstate(all="ignore"):  # 0 * inf and overflow are values here, not accidents
         for call in calls.values():
@@ -61,21 +59,6 @@ def time_candidates(
                 call()
                 times[name].append(time.perf_counter() - before)
     return {name: statistics.median(each) for name, each in times.items()}
-
-
-def _prepared(
-    graph: Graph, node: Node, candidate: Candidate, operands: Sequence[Constant], columns: int
-) -> Callable[[], object]:
-    """Return what computes a node by a candidate, its weight being converted and packed."""
-    at = node.op.base.weight or 0
-    stored = graph.types[node.inputs[at]]
-    given, level = list(operands), level_of(candidate.kernel, candidate.level)
-    if stored.layout != candidate.layout:
-        given[at] = convert(given[at], candidate.layout.format, candidate.layout.block)
-    given[at] = pack(level, given[at], columns)
-    attrs = stored_attrs(node, stored, candidate.layout)
-    call = bind(node.op, level, attrs)
-    return lambda: call(*given)
 
 
 def _drawn(type: TensorType, rng: np.random.Generator) -> Array:

@@ -44,3 +44,24 @@ def as_stored(type: TensorType, pattern: Pattern, layout: Layout) -> TensorType:
         index_dtype=width or index_dtype(pattern.shape, stored),
         block=layout.block,
     )
+
+
+def packed_bytes(weight: TensorType, padding: float) -> int:
+    """Return about how many bytes a level keeps of a weight that it packed.
+
+    It keeps the cells that it multiplies. Where some of them are padding it also keeps the entries,
+    to compute with these alone where the other operand is not finite: as values and 64-bit indices.
+    Blocks need neither: their padding is stored, and so multiplied in any case.
+
+    Parameters
+    ----------
+    weight : TensorType
+        As it is stored, sizes known.
+    padding : float
+        How many times as much is multiplied as is stored.
+    """
+    cells = weight.nnz * max(padding, 1.0) * weight.itemsize
+    if weight.format == "bsr":
+        return round(cells)
+    entries = weight.nnz * (weight.itemsize + 8)
+    return round(cells + entries if padding > 1 else entries)

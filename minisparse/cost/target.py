@@ -39,6 +39,8 @@ class Target:
         packing a weight, is divided by it.
     choose : mapping
         From names of nodes to names of candidates that they have to be computed by.
+    device : {"cpu", "gpu"}
+        Where plans run: in main memory, or on the current card, whatever the machine.
     policy : {"predicted", "measured"}
         Whether the cheapest candidate is taken as predicted, or the best few are timed.
     dynamic : bool
@@ -54,6 +56,7 @@ class Target:
     choose: Mapping[str, str] = field(default_factory=dict)
     policy: str = "predicted"
     dynamic: bool = True
+    device: str = "cpu"
     timings: dict[tuple[str, str], float] = field(default_factory=dict, compare=False, repr=False)
 
     def size(self, type: TensorType) -> TensorType:

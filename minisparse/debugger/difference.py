@@ -11,6 +11,7 @@ from minisparse.core.tensor_type import dense_type
 from minisparse.debugger.history import value_name
 from minisparse.debugger.moment import number_text
 from minisparse.dispatch import Plan, make_plan
+from minisparse.dispatch.placement import moved
 from minisparse.formats import Matrix
 from minisparse.graph import Constant
 from minisparse.runtime import trace
@@ -106,8 +107,10 @@ def elsewhere(
             f"the other plan has no value '{name}': passes rewrote it; "
             f"both have: {', '.join(shared)}"
         )
-    return trace(other, feeds).values[found]
+    given = {n: moved(x, other.target.device) for n, x in feeds.items()}
+    return trace(other, given).values[found]
 
 
 def _dense(value: Constant) -> Array:
-    return value.to_dense() if isinstance(value, Matrix) else np.asarray(value)
+    here = moved(value, "cpu")
+    return here.to_dense() if isinstance(here, Matrix) else np.asarray(here)

@@ -18,6 +18,7 @@ from minisparse.debugger.kernel_call import open_kernel
 from minisparse.debugger.views import NodeView, Why, summarize
 from minisparse.dispatch import Plan, Step
 from minisparse.dispatch.explanation import explain
+from minisparse.dispatch.placement import moved
 from minisparse.graph import Constant
 from minisparse.graph.printer import call_text
 from minisparse.runtime import DidRun
@@ -233,7 +234,11 @@ class Session:
         UnsupportedOpError
             If the op has no kernel with loops for ``format``.
         """
-        inside = open_kernel(self.plan, self._step(name), self.values, format)
+        step, values = self._step(name), self.values
+        for one in step.node.inputs:  # loops are for main memory; of a GPU these are fetched
+            if one in values:
+                values[one] = moved(values[one], "cpu")
+        inside = open_kernel(self.plan, step, values, format)
         if at:
             inside.until(**at)
         return inside

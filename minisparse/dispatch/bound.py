@@ -90,6 +90,11 @@ class Arenas:
         found = arena.bound[shapes] = bind_program(self._plan, layout, arena.memory, others)
         return found
 
+    def check(self, shapes: Shapes) -> None:
+        """Raise MemoryLimitError if a run with these sizes would need more than the limit."""
+        if self._plan.memory_limit is not None and shapes not in self._layouts:
+            self._laid_out(shapes)
+
     def _laid_out(self, shapes: Shapes) -> Layout:
         plan, sizes = self._plan, sizes_in(self._plan.graph, shapes)
         if plan.memory_limit is not None:
@@ -137,6 +142,9 @@ def run_plan(plan: "Plan", given: Sequence[Any], *, poison: bool = False) -> lis
         If it would need more than the plan's limit; nothing has run then.
     """
     arenas, shapes = plan.arenas, tuple([x.shape for x in given])
+    if plan.placement is not None:  # whose memory is CuPy's pool, warm after the first run
+        arenas.check(shapes)
+        return run_instructions(plan.program.blank, plan.program.instructions, given)
     try:
         arena = arenas.free.pop()
     except IndexError:  # none yet, or other threads have them all

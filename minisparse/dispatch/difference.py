@@ -1,9 +1,12 @@
 """Two plans beside each other: where they choose otherwise, and what that costs each."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
+from minisparse.dispatch.difference_why import why_otherwise
 from minisparse.dispatch.explanation import Explanation, NodeExplanation
-from minisparse.show import card, facts, human_seconds, table, table_text, wrap
+from minisparse.show import card, facts, folded_text, human_seconds, table, wrap
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,15 @@ class Difference:
         """Names of the nodes that the two compute in different ways."""
         return tuple(name for name, a, b in self.nodes if _way(a) != _way(b))
 
+    @cached_property
+    def reasons(self) -> Mapping[str, str]:
+        """Why, for each of these nodes: what of its price turned, or what else decided."""
+        return {name: why_otherwise(a, b) for name, a, b in self.nodes if _way(a) != _way(b)}
+
     def __str__(self) -> str:
         """Return a table with a row for each node."""
         lines = [wrap(f"{name}: {text}", 80, indent=2) for name, text in self._facts().items()]
-        return "\n".join([*lines, "", table_text(_HEADERS, self._rows())])
+        return "\n".join([*lines, "", folded_text(_HEADERS, self._rows())])
 
     def _repr_html_(self) -> str:
         """Return the card for a notebook."""
@@ -49,12 +57,12 @@ class Difference:
 
     def _rows(self) -> list[tuple[str, ...]]:
         return [
-            (name, _op(a, b), *_told(a), *_told(b), "" if _way(a) == _way(b) else "differs")
+            (name, _op(a, b), *_told(a), *_told(b), self.reasons.get(name, ""))
             for name, a, b in self.nodes
         ]
 
 
-_HEADERS = ("node", "op", "A", "predicted", "B", "predicted", "")
+_HEADERS = ("node", "op", "A", "predicted", "B", "predicted", "why not alike")
 
 
 def compare_plans(first: Explanation, second: Explanation) -> Difference:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from minisparse.core.errors import UsageError
 from minisparse.core.tensor_type import DENSE
-from minisparse.cost import Candidate, Price, apart, candidates
+from minisparse.cost import Candidate, Price, Rejected, apart, candidates, rejected
 from minisparse.dispatch.counterfactual import Counterfactual, counterfactuals
 from minisparse.dispatch.plan import Plan, Step
 from minisparse.dispatch.reasons import why_not
 from minisparse.dispatch.stages import Stage, stages
+from minisparse.dispatch.weight_bytes import packed_of
+from minisparse.kernels import PROVIDERS
 from minisparse.passes.select_instruction import NOTE, instruction_for
 
 if TYPE_CHECKING:
@@ -41,6 +43,13 @@ class CandidateExplanation:
         calls into NumPy.
     weight_bytes : int
         Bytes of the weight in this layout.
+    packed_bytes : int or None
+        Bytes that are packed of it besides; None where another library does not tell.
+    packed_measured : bool
+        Whether that is what was packed, and not a prediction.
+    way : str
+        Which of its ways the kernel takes: ``"product"``, ``"panels"``, ``"blocks"`` …; empty where
+        it has one.
     chosen : bool
         Whether the plan runs it.
     why : str
@@ -58,6 +67,9 @@ class CandidateExplanation:
     gathered: float
     calls: float
     weight_bytes: int
+    packed_bytes: int | None
+    packed_measured: bool
+    way: str
     chosen: bool
     why: str
 
@@ -93,6 +105,16 @@ class NodeExplanation:
     def note(self) -> str:
         """What ``select_instruction`` noted of it in one line; ``""`` where there is nothing."""
         return self._plan.graph.metadata.get(f"{NOTE}{self._step.node.name}", "")
+
+    @cached_property
+    def rejected(self) -> tuple[Rejected, ...]:
+        """The ways in which it cannot be computed, though there is a kernel, and why."""
+        return rejected(self._plan.sized, self._step.node, self._plan.target)
+
+    @property
+    def asked_for(self) -> bool:
+        """Whether the caller asked for the candidate that is chosen."""
+        return self._step.node.name in self._plan.target.choose
 
     @cached_property
     def repays_after(self) -> int | None:
@@ -244,6 +266,10 @@ def _nodes(
 
 def _candidate(candidate: Candidate, step: Step, plan: Plan) -> CandidateExplanation:
     work, chosen = candidate.work, candidate is step.chosen
+    packed = None if candidate.level in PROVIDERS else candidate.packed_bytes
+    weight = _weight(step, plan) if chosen else None
+    if weight is not None:
+        packed = packed_of(step, weight)
     return CandidateExplanation(
         candidate.name,
         candidate.seconds,
@@ -256,6 +282,17 @@ def _candidate(candidate: Candidate, step: Step, plan: Plan) -> CandidateExplana
         work.gathered,
         work.calls,
         candidate.weight_bytes,
+        packed,
+        weight is not None and packed is not None,
+        work.way,
         chosen,
         step.why if chosen else why_not(candidate, step.chosen, plan.target),
     )
+
+
+def _weight(step: Step, plan: Plan) -> Any:
+    """Return the constant that a step packs, None where it has none."""
+    at = step.node.op.base.weight
+    if at is None or at >= len(step.node.inputs):
+        return None
+    return plan.graph.constants.get(step.node.inputs[at])

@@ -3,15 +3,19 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from minisparse.dispatch.explanation import Explanation, NodeExplanation
+from minisparse.dispatch.explanation import (
+    CandidateExplanation,
+    Explanation,
+    NodeExplanation,
+)
 from minisparse.passes.rewrite import NOTHING
 from minisparse.show import (
     card,
+    folded_text,
     human_bytes,
     human_seconds,
     paragraph,
     table,
-    table_text,
     wrap,
 )
 
@@ -20,12 +24,15 @@ LEGEND = (
     "arithmetic, that on padding included; values, index: moving values, indices and pointers; "
     "gather: fetching through an index; calls: entering NumPy. Arithmetic and traffic overlap, so "
     "the parts can add up to more. once: converting and packing the weight, which is paid once and "
-    "not in the first. weight: its stored bytes. > marks what was chosen."
+    "not in the first. way: which of its ways the kernel takes. stored: bytes of the weight in "
+    "this layout; packed: of what is made of it besides, predicted after a ~. Columns of nothing "
+    "are left out. > marks what was chosen."
 )
 """What the columns of candidates mean."""
 _PARTS = ("compute", "values", "indices", "gather", "calls")
 _UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
-_STAGES = ("after", "predicted", "change", "weights")
+_NONE = "-"
+_STAGES = ("after", "predicted", "change", "weights", "packed")
 
 
 def as_text(found: Explanation) -> str:
@@ -33,7 +40,7 @@ def as_text(found: Explanation) -> str:
     lines = [wrap(f"{found.title}; prices for {found.sizes}", 80)]
     lines += [wrap(f"the machine: {found.machine}", 80, indent=2), "", "passes"]
     lines += [wrap(f"{name}: {did}", 80, indent=2) for name, did in _passes(found)]
-    lines += ["", table_text(_STAGES, _stage_rows(found))]
+    lines += ["", folded_text(_STAGES, _stage_rows(found))]
     for node in found.nodes:
         lines += ["", node_text(node)]
     lines += ["", wrap(LEGEND, 80)]
@@ -44,7 +51,7 @@ def node_text(node: NodeExplanation) -> str:
     """Return a node's candidates and what there is to say of them, as text."""
     headers, rows = _candidates(node)
     lines = [wrap(f"{node.name} = {node.op}: {node.chosen.name}, {node.why}", 80)]
-    lines.append(table_text(headers, rows, highlight=_chosen(node)))
+    lines.append(folded_text(headers, rows, highlight=_chosen(node)))
     return "\n".join([*lines, *(wrap(line, 80, indent=2) for line in _notes(node))])
 
 
@@ -64,10 +71,9 @@ def as_html(found: Explanation) -> str:
 def node_sections(node: NodeExplanation) -> list[str]:
     """Return the same of a node as parts of a card, and why each candidate lost."""
     headers, rows = _candidates(node)
-    told = [(*row, "" if c.chosen else c.why) for row, c in zip(rows, node.candidates, strict=True)]
     return [
         paragraph(f"= {node.op}: {node.why}", lead=node.name),
-        table((*headers, "why not"), told, highlight=_chosen(node)),
+        table(headers, rows, highlight=_chosen(node)),
         *map(paragraph, _notes(node)),
     ]
 
@@ -90,6 +96,7 @@ def as_data(found: Explanation) -> Mapping[str, Any]:
                 "live": node.live,
                 "instruction": node.note,
                 "candidates": [{**vars(c), "price": c.price.parts} for c in node.candidates],
+                "rejected": [dict(vars(r)) for r in node.rejected],
                 "counterfactuals": [dict(vars(c)) for c in node.counterfactuals],
             }
             for node in found.nodes
@@ -113,29 +120,42 @@ def _candidates(node: NodeExplanation) -> tuple[tuple[str, ...], list[tuple[str,
     """Return headers and rows of a node's candidates, all times in one unit.
 
     Where all are of one level, rows have only the layout, which is name enough to ask for one.
+    Columns in which nothing stands are left out.
     """
-    levels = {c.name.rpartition(" ")[2] for c in node.candidates}
+    names = [each.name for each in node.candidates] + [each.name for each in node.rejected]
+    levels = {name.rpartition(" ")[2] for name in names}
     typical = node.chosen.seconds
     unit = next((u for u, size in _UNITS.items() if typical >= size), "us")
-    timed = any(c.measured_seconds is not None for c in node.candidates)
-    headers = ("candidate", unit, "compute", "values", "index", "gather", "calls", "once", "weight")
+    times = ("timed", unit, "compute", "values", "index", "gather", "calls", "once")
+    headers = ("candidate", "way", *times, "stored", "packed", "why not")
     rows = []
     for c in node.candidates:
-        name = c.name.rpartition(" ")[0] if len(levels) == 1 else c.name
-        seconds = (c.seconds, *(c.price.parts[name] for name in _PARTS))
+        seconds = (c.measured_seconds or 0.0, c.seconds, *(c.price.parts[name] for name in _PARTS))
         once = c.convert_seconds + c.prepare_seconds
-        row = [name, *(_number(x, unit) for x in (*seconds, once))]
-        row.append(human_bytes(c.weight_bytes) if c.weight_bytes else "-")
-        if timed:
-            row.insert(1, _number(c.measured_seconds or 0.0, unit))
-        rows.append(tuple(row))
-    return (headers[0], "timed", *headers[1:]) if timed else headers, rows
+        told = [_number(x, unit) for x in (*seconds, once)]
+        stored = human_bytes(c.weight_bytes) if c.weight_bytes else _NONE
+        rows.append([c.name, c.way or _NONE, *told, stored, _packed(c), "" if c.chosen else c.why])
+    rows += [[r.name, *[_NONE] * (len(headers) - 2), r.why] for r in node.rejected]
+    if len(levels) == 1:
+        rows = [[row[0].rpartition(" ")[0], *row[1:]] for row in rows]
+    kept = [i for i in range(len(headers)) if {row[i] for row in rows} - {_NONE, ""}]
+    return tuple(headers[i] for i in kept), [tuple(row[i] for i in kept) for row in rows]
+
+
+def _packed(c: CandidateExplanation) -> str:
+    if c.packed_bytes is None:
+        return "?"
+    if not c.packed_bytes:
+        return _NONE
+    return f"{'' if c.packed_measured else '~'}{human_bytes(c.packed_bytes)}"
 
 
 def _number(seconds: float, unit: str) -> str:
-    """Return a time in a unit, three digits of it; ``-`` for none."""
+    """Return a time in a unit, three digits of it, or one of what hardly counts; ``-`` for none."""
     found = seconds / _UNITS[unit]
-    return (f"{found:.0f}" if found >= 100 else f"{found:.3g}") if found else "-"
+    if not found:
+        return _NONE
+    return f"{found:.0f}" if found >= 100 else f"{found:.3g}" if found >= 0.1 else f"{found:.1g}"
 
 
 def _notes(node: NodeExplanation) -> Iterator[str]:
@@ -156,7 +176,9 @@ def _stage_rows(found: Explanation) -> list[tuple[str, ...]]:
     before = 0.0
     for stage in found.waterfall:
         change = f"{stage.seconds / before - 1:+.0%}" if before else "-"
-        weights = human_bytes(stage.weight_bytes)
-        rows.append((stage.name, human_seconds(stage.seconds), change, weights))
+        figures = human_seconds(stage.seconds), change, human_bytes(stage.weight_bytes)
+        packed = human_bytes(stage.packed_bytes) if stage.packed_bytes else _NONE
+        told = "" if stage is found.waterfall[-1] or packed == _NONE else "~"
+        rows.append((stage.name, *figures, f"{told}{packed}"))
         before = stage.seconds
     return rows

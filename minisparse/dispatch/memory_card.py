@@ -7,12 +7,12 @@ from minisparse.show import (
     card,
     facts,
     facts_text,
+    folded_text,
     human_bytes,
     occupancy_html,
     occupancy_text,
     paragraph,
     table,
-    table_text,
 )
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ def memory_text(memory: "MemoryPlan") -> str:
     parts = [facts_text(_facts(memory))]
     if memory.slots:
         parts += [_DRAWN, occupancy_text(_taken(memory), memory.arena, memory.steps)]
-        parts.append(table_text(_SLOTS, _slot_rows(memory)))
+        parts.append(folded_text(_SLOTS, _slot_rows(memory)))
     if memory.weights:
-        parts.append(table_text(_WEIGHTS, _weight_rows(memory)))
+        parts.append(folded_text(_WEIGHTS, _weight_rows(memory)))
     return "\n\n".join(parts)
 
 

@@ -9,6 +9,7 @@ from minisparse.core.errors import UsageError
 from minisparse.cost import Candidate, Target
 from minisparse.dispatch.bound import Arenas
 from minisparse.dispatch.live_rows import LiveRows
+from minisparse.dispatch.placement import Placement, place
 from minisparse.dispatch.program import Program, make_program
 from minisparse.dispatch.resized import Resizes
 from minisparse.graph import Constant, Graph, Node
@@ -43,6 +44,8 @@ class Step:
         How the step may skip rows of its weight, and when it does.
     bodies : mapping
         Of a control op, the plan of each body that may run, by the attribute that holds it.
+    device : {"cpu", "gpu"}
+        Where it computes: on a GPU everything but what is made of sizes.
     """
 
     node: Node
@@ -54,11 +57,12 @@ class Step:
     unsettled: bool = False
     live: LiveRows | None = None
     bodies: Mapping[str, "Plan"] = field(default_factory=dict)
+    device: str = "cpu"
 
     @property
     def level(self) -> Level:
-        """The chosen kernel's chosen level."""
-        return level_of(self.chosen.kernel, self.chosen.level)
+        """The chosen kernel's chosen level, for where the step computes."""
+        return level_of(self.chosen.kernel, self.chosen.level).on(self.device == "gpu")
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,36 @@ class Plan:
     def resizes(self) -> Resizes:
         """The steps that are computed otherwise where sizes are of another magnitude."""
         return Resizes(self)
+
+    @cached_property
+    def placement(self) -> Placement | None:
+        """Where values lie in a plan for a GPU; None for a plan for main memory."""
+        return place(self.graph) if self.target.device == "gpu" else None
+
+    @property
+    def fetches(self) -> dict[str, int]:
+        """How many numbers each step of a plan for a GPU may fetch from it, where any at all.
+
+        What is computed there and says a size here, and what the op has to look at; a loop's
+        condition is fetched once an iteration besides.
+        """
+        placement = self.placement
+        if placement is None:
+            return {}
+        found = {}
+        for step in self.steps:
+            crossing = placement.moved(step.node, self.graph.constants)
+            count = sum(where == "cpu" for _, where in crossing)
+            if step.device == "gpu" and self._asks(step.node):
+                count += step.node.op.base.fetches
+            if count:
+                found[step.node.name] = count
+        return found
+
+    def _asks(self, node: Node) -> bool:
+        """Tell whether a node's op is one that asks: add does only of sparse matrices."""
+        types = [self.graph.types[name] for name in (*node.inputs, *node.outputs)]
+        return not node.op.base.sparse or any(t.format != "dense" for t in types)
 
     @cached_property
     def slots(self) -> dict[str, int]:

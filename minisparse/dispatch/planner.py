@@ -9,6 +9,7 @@ from minisparse.core.symbolic import is_unknown
 from minisparse.core.tensor_type import Layout
 from minisparse.cost import Candidate, Target, rank
 from minisparse.dispatch.live_rows import live_rows
+from minisparse.dispatch.placement import moved, place
 from minisparse.dispatch.plan import Plan, Step
 from minisparse.dispatch.reasons import reason
 from minisparse.graph import Graph, Node
@@ -41,6 +42,7 @@ def make_plan(
     """
     sized = target.bind(graph)
     _check_asked_for(graph, target)
+    hosted = _on_host(graph, target)
     priced = {node.name: rank(sized, node, target, _layout(graph, node)) for node in graph.nodes}
     lost = [n for n in graph.nodes if not any(_fits(graph, n, c) for c in priced[n.name])]
     if lost:
@@ -51,8 +53,34 @@ def make_plan(
                 for n in lost
             )
         )
-    steps = tuple(_step(graph, sized, node, priced[node.name], target) for node in graph.nodes)
+    steps = tuple(
+        _step(graph, sized, node, priced[node.name], target, node.name in hosted)
+        for node in graph.nodes
+    )
     return Plan(source, graph, target, steps, reports)
+
+
+def _on_host(graph: Graph, target: Target) -> frozenset[str]:
+    """Return the nodes that a plan for a GPU computes in main memory.
+
+    Raises
+    ------
+    UnsupportedOpError
+        If there are nodes that could be computed only there, though their operands do not lie
+        there.
+    """
+    if target.device != "gpu":
+        return frozenset()
+    hosted = place(graph).nodes
+    lost = [n for n in graph.nodes if n.op.on_host and n.name not in hosted]
+    if lost:
+        named = "; ".join(f"node '{n.name}' = {n.op.name}" for n in lost)
+        raise UnsupportedOpError(
+            f"target 'gpu': no way on a GPU for: {named}: they are computed by another library in "
+            f"main memory, and nothing is copied there unasked; compile for target 'cpu', or "
+            f"replace them in the model"
+        )
+    return hosted
 
 
 def _check_asked_for(graph: Graph, target: Target) -> None:
@@ -90,19 +118,25 @@ def _fits(graph: Graph, node: Node, candidate: Candidate) -> bool:
 
 
 def _step(
-    graph: Graph, sized: Graph, node: Node, priced: tuple[Candidate, ...], target: Target
+    graph: Graph,
+    sized: Graph,
+    node: Node,
+    priced: tuple[Candidate, ...],
+    target: Target,
+    hosted: bool,
 ) -> Step:
     chosen, columns = priced[0], _columns(sized, node, target)
+    device = "cpu" if hosted else target.device
     start = time.perf_counter()
-    packed = _packed(graph, node, chosen, columns)
+    packed = _packed(graph, node, chosen, columns, device)
     seconds = 0.0 if packed is None else time.perf_counter() - start
     why = reason(chosen, priced, target, node.name in target.choose)
     bodies = _bodies(graph, node, target) if node.op in (IF_ELSE, LOOP) else {}
-    listed = tuple(sorted(priced, key=lambda c: (c.seconds, c.name)))
+    listed = tuple(sorted(priced, key=Candidate.order))
     unsettled = _is_unsettled(graph, node)
-    looks = target.dynamic and not unsettled and not bodies
+    looks = target.dynamic and not unsettled and not bodies and device == "cpu"
     live = live_rows(sized, node, chosen, target) if looks else None
-    return Step(node, chosen, listed, why, packed, seconds, unsettled, live, bodies)
+    return Step(node, chosen, listed, why, packed, seconds, unsettled, live, bodies, device)
 
 
 def _bodies(graph: Graph, node: Node, target: Target) -> dict[str, Plan]:
@@ -125,11 +159,16 @@ def _is_unsettled(graph: Graph, node: Node) -> bool:
     return any(is_unknown(dim) for type in types for dim in type.shape)
 
 
-def _packed(graph: Graph, node: Node, chosen: Candidate, columns: int) -> Any:
-    """Return a constant weight as the level prepares it, None where there is nothing to do."""
+def _packed(graph: Graph, node: Node, chosen: Candidate, columns: int, device: str) -> Any:
+    """Return a constant weight as the level prepares it, None where there is nothing to do.
+
+    A weight for a device is moved there first, and packed there.
+    """
     at = node.op.base.weight
     if at is None or at >= len(node.inputs):
         return None
     weight = graph.constants.get(node.inputs[at])
-    level = level_of(chosen.kernel, chosen.level)
-    return None if weight is None or level.prepare is None else pack(level, weight, columns)
+    level = level_of(chosen.kernel, chosen.level).on(device == "gpu")
+    if weight is None or level.prepare is None:
+        return None
+    return pack(level, moved(weight, device), columns)

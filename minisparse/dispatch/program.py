@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from minisparse.core.errors import MinisparseError
 from minisparse.core.tensor_type import KNOWN_LIMIT, known_type
+from minisparse.core.xp import asarray, is_on_gpu
 from minisparse.dispatch.bound import run_plan
 from minisparse.dispatch.live_rows import Choosing
+from minisparse.dispatch.placement import moved
 from minisparse.formats import Matrix
 from minisparse.kernels import Level, bind, pack
 from minisparse.ops import Attrs, Op
-from minisparse.ops.control import Run, flow
+from minisparse.ops.control import Run, captured, flow
 
 if TYPE_CHECKING:
     from minisparse.dispatch.plan import Plan, Step
@@ -80,6 +80,7 @@ def make_program(plan: "Plan") -> Program:
     for name, constant in plan.graph.constants.items():
         blank[slots[name]] = constant
     outputs = {shown: slots[value] for shown, value in plan.graph.outputs.items()}
+    on_device = _Moved(plan, blank)
     kept = {*outputs.values(), *(slots[name] for name in plan.graph.constants)}
     last = _last_readers(plan)
     instructions = []
@@ -95,8 +96,57 @@ def make_program(plan: "Plan") -> Program:
         elif at is not None and step.packed is not None:
             reads[at] = len(blank)
             blank.append(step.packed)
+        call = on_device.read(step, reads, call)
         instructions.append(Instruction(call, tuple(reads), writes, frees, step.node.name))
     return Program(tuple(instructions), blank, outputs)
+
+
+class _Moved:
+    """Constants of a plan for a GPU, each moved there once, when the program is made.
+
+    Parameters
+    ----------
+    plan : Plan
+        For a GPU or not; then nothing is moved.
+    blank : list
+        The program's values; what is moved is appended.
+    """
+
+    def __init__(self, plan: "Plan", blank: list[Any]) -> None:
+        self._placement, self._constants = plan.placement, plan.graph.constants
+        self._blank = blank
+        self._places: dict[str, int] = {}
+
+    def read(self, step: "Step", reads: list[int], call: Call) -> Call:
+        """Make a step read constants where it computes; return what moves the rest for it."""
+        if self._placement is None:
+            return call
+        node = step.node
+        for i, name in enumerate(node.inputs):
+            if name in self._constants and self._wants(step, i):
+                if name not in self._places:
+                    self._places[name] = len(self._blank)
+                    self._blank.append(moved(self._constants[name], "gpu"))
+                reads[i] = self._places[name]
+        crossing = self._placement.moved(node, self._constants)
+        return partial(_across, call, crossing) if crossing else call
+
+    def _wants(self, step: "Step", at: int) -> bool:
+        """Tell whether a step reads a constant on the device: no number, and nothing packed."""
+        op = step.node.op
+        if step.device == "cpu" or at in op.base.told:
+            return False
+        if step.bodies:  # whose programs have what they capture
+            return at < captured(op, step.node.attrs)
+        return step.packed is None or at != op.base.weight
+
+
+def _across(call: Call, crossing: Sequence[tuple[int, str]], *operands: Any) -> Any:
+    """Compute, some operands moved over the bus first."""
+    given = list(operands)
+    for at, device in crossing:
+        given[at] = moved(given[at], device)
+    return call(*given)
 
 
 def _last_readers(plan: "Plan") -> dict[int, int]:
@@ -165,7 +215,7 @@ def _told(x: Any) -> Any:
     """Return what constraints may ask of an operand: its type, and what is in a small array."""
     if isinstance(x, Matrix):
         return x.type
-    small = x.ndim < 2 and x.size <= KNOWN_LIMIT
+    small = x.ndim < 2 and x.size <= KNOWN_LIMIT and not is_on_gpu(x)
     return x.shape, x.dtype, x.tobytes() if small else None
 
 
@@ -186,4 +236,4 @@ def _flowing(op: Op, runs: Mapping[str, Run], attrs: Attrs, *operands: Any) -> A
 def _run_body(plan: "Plan", places: Sequence[int], given: Sequence[Any]) -> list[Any]:
     """Return a body's outputs from its inputs, those in ``places`` being the plan's."""
     values = run_plan(plan, [given[i] for i in places])
-    return [np.asarray(values[place]) for place in plan.program.outputs.values()]
+    return [asarray(values[place]) for place in plan.program.outputs.values()]

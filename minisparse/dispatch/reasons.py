@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from minisparse.cost import Candidate, Price, Target
 from minisparse.show import human_seconds
 
-_PARTS = {
-    "compute": "arithmetic",
-    "values": "moving values",
-    "indices": "moving indices",
-    "gather": "gathering",
-    "calls": "entering NumPy",
+PARTS = {
+    "compute": "computes",
+    "values": "moves values",
+    "indices": "moves indices",
+    "gather": "gathers",
+    "calls": "enters NumPy",
 }
+"""What is done in the time that each part of a price is."""
 _ALIKE = 1.02  # predicted times this close are as good as equal
 
 
@@ -36,7 +37,7 @@ def reason(
         return "the only way there is"
     if chosen.measured_seconds is not None and not asked_for:
         return _measured(chosen, [c for c in others if c.measured_seconds is not None])
-    best = min(others, key=lambda c: c.seconds)
+    best = min(others, key=Candidate.order)
     ratio = _ratio(best.seconds, chosen.seconds)
     if asked_for:
         return f"asked for; predicted {_compared(ratio)} {best.name}"
@@ -50,7 +51,8 @@ def reason(
 
 def _fastest(chosen: Candidate, others: Sequence[Candidate]) -> str:
     """Say how much faster the chosen one is than the next that is told apart from it."""
-    ratios = sorted((_ratio(c.seconds, chosen.seconds), c.name) for c in others)
+    ordered = sorted(others, key=Candidate.order)
+    ratios = [(_ratio(c.seconds, chosen.seconds), c.name) for c in ordered]
     alike = [name for ratio, name in ratios if ratio < _ALIKE]
     apart = [f"{ratio:.2f} times as fast as {name}" for ratio, name in ratios if ratio >= _ALIKE]
     if not alike:
@@ -73,10 +75,10 @@ def why_not(candidate: Candidate, chosen: Candidate, target: Target) -> str:
     """
     if candidate.measured_seconds is not None and chosen.measured_seconds is not None:
         ratio = _ratio(candidate.measured_seconds, chosen.measured_seconds)
-        return f"measured {ratio:.2f} times as long"
+        return f"measured {ratio:.2f}x slower"
     ratio = _ratio(candidate.seconds, chosen.seconds)
     if ratio >= _ALIKE:
-        return f"{ratio:.2f} times as long: {_most_of(candidate.price, chosen.price)}"
+        return f"{ratio:.2f}x slower: {_most_of(candidate.price, chosen.price)}"
     if ratio >= 1:
         return "nearly as fast"
     if candidate.layout == chosen.layout:
@@ -86,9 +88,9 @@ def why_not(candidate: Candidate, chosen: Candidate, target: Target) -> str:
 
 def _most_of(price: Price, other: Price) -> str:
     """Name the part of a price that makes most of the difference to another."""
-    parts = {name: price.parts[name] - other.parts[name] for name in _PARTS}
+    parts = {name: price.parts[name] - other.parts[name] for name in PARTS}
     most = max(parts, key=lambda name: parts[name])
-    return f"{_PARTS[most]} takes {human_seconds(price.parts[most])}"
+    return f"{PARTS[most]} {human_seconds(price.parts[most])}"
 
 
 def _not_worth(candidate: Candidate, chosen: Candidate, target: Target) -> str:

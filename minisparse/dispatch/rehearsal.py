@@ -54,6 +54,8 @@ class _Watched(NamedTuple):
 def rehearse(plan: "Plan", lives: Lifetimes, sizes: Mapping[str, int]) -> Scratch:
     """Return what each step of a plan needs beside its operands and results.
 
+    On a GPU nothing is rehearsed: what kernels need there comes from CuPy's pool, unwatched.
+
     Parameters
     ----------
     plan : Plan
@@ -63,6 +65,9 @@ def rehearse(plan: "Plan", lives: Lifetimes, sizes: Mapping[str, int]) -> Scratc
     sizes : mapping
         From named dimensions to sizes, for the plans of bodies.
     """
+    if plan.placement is not None:
+        names = tuple(step.node.name for step in plan.steps if step.device == "gpu")
+        return Scratch((0,) * len(plan.steps), 0, names)
     others = plan.resizes.steps_for(sizes)
     known: dict[Any, _Watched | None] = {}
     kept: dict[tuple[str, bool], int] = {}

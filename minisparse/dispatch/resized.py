@@ -63,7 +63,8 @@ class Resizes:
         sizes : mapping
             From named dimensions to sizes.
         """
-        if not self._names or not self._plan.target.dynamic or 0 in sizes.values():
+        target = self._plan.target
+        if not self._names or not target.dynamic or target.device == "gpu" or 0 in sizes.values():
             return {}
         at = self._magnitudes(sizes)
         if at == self._usual:

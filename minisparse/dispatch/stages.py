@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from minisparse.cost import Target, rank
 from minisparse.dispatch.plan import Plan
+from minisparse.dispatch.weight_bytes import packed_bytes
 from minisparse.graph import Graph
 
 
@@ -20,11 +21,14 @@ class Stage:
         by that which the plan has.
     weight_bytes : int
         Bytes of all constants as stored.
+    packed_bytes : int
+        Bytes that kernels pack of them besides: of the plan as packed, before it as predicted.
     """
 
     name: str
     seconds: float
     weight_bytes: int
+    packed_bytes: int
 
 
 def stages(plan: Plan) -> tuple[Stage, ...]:
@@ -34,26 +38,19 @@ def stages(plan: Plan) -> tuple[Stage, ...]:
     *before, (last, graph) = graphs.items()
     # What is asked for, or was timed, is chosen at the end; before, there may be no such candidate.
     free = replace(plan.target, choose={}, policy="predicted")
-    found = [Stage(n, predicted_seconds(g, free), g.weight_bytes) for n, g in before]
+    found = [Stage(n, *_predicted(g, free)) for n, g in before]
     seconds = sum(step.chosen.seconds for step in plan.steps)
-    return (*found, Stage(last, seconds, graph.weight_bytes))
+    return (*found, Stage(last, seconds, graph.weight_bytes, packed_bytes(plan)))
 
 
-def predicted_seconds(graph: Graph, target: Target) -> float:
-    """Return what a graph would take as it stands, each weight in the layout that it has.
-
-    Parameters
-    ----------
-    graph : Graph
-        With or without names for sizes.
-    target : Target
-        The machine and the sizes to expect.
-    """
-    sized, total = target.bind(graph), 0.0
+def _predicted(graph: Graph, target: Target) -> tuple[float, int, int]:
+    """Return what a graph takes as it stands, each weight in its layout: time, stored, packed."""
+    sized, seconds, packed = target.bind(graph), 0.0, 0
     for node in sized.nodes:
         at = node.op.base.weight
         weighted = at is not None and at < len(node.inputs)
         layout = sized.types[node.inputs[at or 0]].layout if weighted else None
-        found = rank(sized, node, target, layout)
-        total += found[0].seconds if found else 0.0
-    return total
+        for chosen in rank(sized, node, target, layout)[:1]:
+            seconds += chosen.seconds
+            packed += chosen.packed_bytes
+    return seconds, graph.weight_bytes, packed

@@ -81,6 +81,26 @@ def weights_of(
     return tuple(sorted(found, key=lambda w: -(w.stored + w.packed)))
 
 
+def packed_of(step: "Step", weight: Any) -> int | None:
+    """Return what a step keeps of its weight besides; None where a library does not say.
+
+    Parameters
+    ----------
+    step : Step
+        Of a plan.
+    weight : Matrix or ndarray
+        Its weight as stored: where nothing is packed, that is what runs.
+    """
+    own = 0 if step.packed is None or step.packed is weight else _said_bytes(step.packed)
+    live = 0 if step.live is None else step.live.nbytes
+    return None if own is None else own + live
+
+
+def packed_bytes(plan: "Plan") -> int:
+    """Return what kernels made of all weights of a plan besides, and keep."""
+    return sum(weight.packed for weight in weights_of(plan))
+
+
 def _weight(name: str, constant: Any, packed: int) -> WeightBytes:
     if not isinstance(constant, Matrix):
         return WeightBytes(name, "dense", constant.nbytes, 0, 0, packed)
@@ -93,4 +113,8 @@ def _weight(name: str, constant: Any, packed: int) -> WeightBytes:
 
 def _packed_bytes(packed: Any) -> int:
     """Return what a packed weight takes; 0 where it does not say, as other libraries' handles."""
-    return int(getattr(packed, "nbytes", 0))
+    return _said_bytes(packed) or 0
+
+
+def _said_bytes(packed: Any) -> int | None:
+    return int(packed.nbytes) if hasattr(packed, "nbytes") else None

@@ -10,6 +10,7 @@ import ast
 import linecache
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from types import FunctionType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 ELEMENTWISE = ("exp", "log", "sqrt", "tanh")
 """Functions of one element that CuPy itself has."""
+_LAUNCHED: ContextVar["list[ThreadProgram] | None"] = ContextVar("_LAUNCHED", default=None)
+"""Programs that were launched with products rounded; None where they need not be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,20 +130,57 @@ def launch(
         )
     cupy = require("cupy", "gpu-cuda13", "running on a GPU")
     given = [_scalar(x) if isinstance(x, int | float) else x for x in args]
-    key = (cupy.cuda.get_device_id(), *[_key(x) for x in given])
+    launched = _LAUNCHED.get()
+    key = (launched is not None, cupy.cuda.get_device_id(), *[_key(x) for x in given])
     kernel = program._compiled.get(key)
     if kernel is None:
-        kernel = program._compiled[key] = compiled(translate(program, [type_of(x) for x in given]))
+        more = () if launched is None else ("--fmad=false",)
+        translated = translate(program, [type_of(x) for x in given])
+        kernel = program._compiled[key] = compiled(translated, more)
+    if launched is not None:
+        launched.append(program)
     kernel(grid, block, tuple(given))
 
 
-def compiled(translated: Translated) -> Any:
-    """Return CUDA C as a function of the current card: ``f(grid, block, arguments)``."""
+@contextmanager
+def rounded_products() -> "Iterator[list[ThreadProgram]]":
+    """Let programs round products before they add them, as the simulator does; yield which ran.
+
+    A card otherwise multiplies and adds in one step with one rounding, which is faster and nearer
+    to the exact sum, and differs from the simulator in the last bits.
+    """
+    launched: list[ThreadProgram] = []
+    token = _LAUNCHED.set(launched)
+    try:
+        yield launched
+    finally:
+        _LAUNCHED.reset(token)
+
+
+def compiled(translated: Translated, options: tuple[str, ...] = ()) -> Any:
+    """Return CUDA C as a function of the current card: ``f(grid, block, arguments)``.
+
+    Parameters
+    ----------
+    translated : Translated
+        The source, and the options that it needs.
+    options : tuple of str
+        Further ones, as NVRTC takes them.
+    """
     core = require("cupy._core.core", "gpu-cuda13", "running on a GPU")
     module = core.compile_with_cache(
-        source=translated.code, options=translated.options, backend="nvrtc", jitify=False
+        source=translated.code,
+        options=(*translated.options, *options),
+        backend="nvrtc",
+        jitify=False,
     )
     return module.get_function(translated.name)
+
+
+def source_of(translated: Translated) -> str:
+    """Return CUDA C as CuPy gives it to the compiler: with headers of its own in front."""
+    core: Any = require("cupy._core.core", "gpu-cuda13", "thread programs in CUDA C")
+    return "".join(f"#include <{name}>\n" for name in core._cupy_header_list) + translated.code
 
 
 def type_of(x: Any) -> Any:

@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 
 from minisparse.core.dtypes import Array, is_supported
-from minisparse.core.errors import ShapeError, UnsupportedOpError
+from minisparse.core.errors import ShapeError, UnsupportedOpError, UsageError
 from minisparse.core.tensor_type import TensorType, dense_type
 from minisparse.formats import Matrix
 from minisparse.kernels.execute import execute, pack
 from minisparse.kernels.kernel import Kernel, Level
 from minisparse.kernels.library import PROVIDERS, choose
-from minisparse.kernels.lookup import find_level, kernels_for, level_of, name_level
+from minisparse.kernels.lookup import kernels_for, name_level
 from minisparse.kernels.operands import as_operand, as_plain, checked_out
+from minisparse.kernels.places import level_at, one_place, place_of
 from minisparse.ops import OPS, Op
 from minisparse.ops.constraints import are_ints
 
@@ -36,6 +37,8 @@ class Prepared:
         By which kernel.
     level : str
         At which level.
+    place : str
+        Where it lies, and so must the other operands: ``"cpu"`` or ``"gpu"``.
     type : TensorType
         The matrix's type.
     bytes : int
@@ -57,7 +60,8 @@ class Prepared:
     ) -> None:
         self.op, self.kernel, self.level, self.attrs = op, kernel, level, attrs
         self.type = _type(a)
-        self._level: Level = level_of(kernel, level)
+        self.place = place_of(a)
+        self._level: Level = level_at(kernel, level, self.place)
         start = time.perf_counter()
         self._packed = pack(self._level, a, columns)
         self.seconds = time.perf_counter() - start
@@ -82,9 +86,11 @@ class Prepared:
         """
         at = self.op.base.weight or 0
         given = [as_operand(x, self.op, i + (i >= at)) for i, x in enumerate(operands)]
-        signature = tuple((x.shape, x.dtype) for x in given)
+        signature = tuple((x.shape, x.dtype, type(x)) for x in given)
         result = self._fitting.get(signature) or self._check(given, at, signature)
         into = None if out is None else checked_out(out, result, self.op, given)
+        if out is not None:
+            self._check_place("out", out)
         given.insert(at, self._packed)
         with np.errstate(all="ignore"):  # 0 * inf and overflow are values here, not accidents
             found = execute(self.op, self._level, given, self.attrs, into)
@@ -92,14 +98,28 @@ class Prepared:
 
     def _check(self, given: Sequence[Any], at: int, signature: tuple[Any, ...]) -> TensorType:
         """Check the operands beside the packed one; return the result's type."""
+        names = self.op.operand_names(len(given) + 1)
+        for name, x in zip(names[:at] + names[at + 1 :], given, strict=False):
+            self._check_place(name.rstrip("?"), x)
         types = [_type(x) for x in given]
         types.insert(at, self.type)
         (result,) = self.op.infer(types, self.attrs)
         if self.level in PROVIDERS:  # which may refuse the others, now that they are known
-            choose(self.op.base.name, self.type.format, self.level, self.op.split(types)[0])
-        if all(isinstance(x, np.ndarray) for x in given) and len(self._fitting) < MOST_KNOWN:
+            own = self.op.split(types)[0]
+            choose(self.op.base.name, self.type.format, self.level, own, self.place)
+        if not any(isinstance(x, Matrix) for x in given) and len(self._fitting) < MOST_KNOWN:
             self._fitting[signature] = result
         return result
+
+    def _check_place(self, name: str, x: Any) -> None:
+        """Raise UsageError for an operand that does not lie where the matrix was packed."""
+        if place_of(x) != self.place:
+            move = "cupy.asarray(x)" if self.place == "gpu" else "x.get()"
+            where = {"cpu": "in main memory", "gpu": "on the GPU"}
+            raise UsageError(
+                f"{self.op.name}: {name} is {where[place_of(x)]}, but the matrix was packed "
+                f"{where[self.place]}: nothing is copied unasked; write {move}"
+            )
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what pickle keeps: of op and kernel the names."""
@@ -116,7 +136,7 @@ class Prepared:
         vars(self).update(state)
         self.op = OPS[state["op"]]
         self.kernel = {k.name: k for k in kernels_for(self.op)}[state["kernel"]]
-        self._level = level_of(self.kernel, self.level)
+        self._level = level_at(self.kernel, self.level, self.place)
 
     def __repr__(self) -> str:
         """Return what it computes, and what packing took."""
@@ -186,7 +206,7 @@ def prepare(
         A = as_plain(A, "prepare", "A", may_be_sparse=True)
         if A.ndim != 2 or not is_supported(A.dtype):
             raise ShapeError(f"prepare: A is {dense_type(A)}; it must be a matrix of numbers")
-    kernel, name = name_level(OPS[op], _type(A).format, level, (_type(A),))
+    kernel, name = name_level(OPS[op], _type(A).format, level, (_type(A),), place_of(A))
     return Prepared(OPS[op], kernel, name, A, columns, OPS[op].complete(attrs or {}))
 
 
@@ -227,12 +247,14 @@ def call(
     """
     given = [as_operand(x, op, i) for i, x in enumerate(operands)]
     complete = op.complete(attrs or {})
+    place = one_place(op, given, out)
     types = [_type(x) for x in given]
     (result,) = op.infer(types, complete)
     into = None if out is None else checked_out(out, result, op, given)
     at = op.base.weight
     format = "dense" if at is None else types[at].format
-    _, found = find_level(op, format, level, op.split(types)[0])
+    kernel, name = name_level(op, format, level, op.split(types)[0], place)
+    found = level_at(kernel, name, place)
     if at is not None:
         rows = max((1, *given[at].shape[:1]))
         given[at] = pack(found, given[at], -(-result.size // rows), once=True)

@@ -1,7 +1,9 @@
 """What functions of cells need: that none is stored twice, as f(a) + f(b) is not f(a + b)."""
 
+from minisparse.core.dtypes import Array
 from minisparse.core.errors import UnsupportedOpError
 from minisparse.core.tensor_type import TensorType
+from minisparse.core.xp import is_on_gpu
 from minisparse.formats import Matrix
 
 
@@ -25,3 +27,18 @@ def each_cell_once(a: Matrix, op: str) -> None:
             f"{op}: {a!r} stores a cell twice, and {op} is of what its entries add up to, which "
             f"no kernel does unasked: write A.canonical()"
         )
+
+
+def with_values(a: Matrix, data: Array) -> Matrix:
+    """Return a matrix with the same positions; values made on a device are not looked at again.
+
+    Parameters
+    ----------
+    a : Matrix
+        Whose positions.
+    data : ndarray
+        As :attr:`Matrix.data`; 0 where that is padding.
+    """
+    if not is_on_gpu(data):
+        return a.with_data(data)
+    return a._trusted(a.shape, **{**a.arrays, **a._extras, "data": data})

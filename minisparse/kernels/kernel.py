@@ -107,6 +107,9 @@ class Level:
     why_not : callable, optional
         ``why_not(types) -> str``: why the level cannot compute with operands of the base of these
         types, or nothing if it can. None: it takes whatever the op takes.
+    device : Level, optional
+        How the same is computed where operands lie on a device, if another way is better there
+        than what is fast on a CPU; see :meth:`on`. None: this very code serves both.
     """
 
     run: Callable[..., Any]
@@ -118,11 +121,19 @@ class Level:
     settle: Callable[..., Callable[..., Any]] | None = None
     whole: Mapping[str, Any] | None = None
     why_not: Callable[[Sequence[TensorType]], str] | None = None
+    device: "Level | None" = None
 
     def __post_init__(self) -> None:
         """Whoever can finish tiles of a result can be told where it goes."""
         if self.fuses:
             object.__setattr__(self, "takes_out", True)
+
+    def on(self, device: bool) -> "Level":
+        """Return the level for operands that lie on a device, or for those that do not.
+
+        It is asked once, where a matrix is packed or a plan is made, and not in each call.
+        """
+        return self.device if device and self.device is not None else self
 
 
 @dataclass(frozen=True)

@@ -37,13 +37,17 @@ def _declared_for(op: str) -> tuple[Kernel, ...]:
     return ()
 
 
-def find_level(op: Op, format: str, level: str, types: Types = ()) -> tuple[Kernel, Level]:
+def find_level(
+    op: Op, format: str, level: str, types: Types = (), place: str = ""
+) -> tuple[Kernel, Level]:
     """Return the kernel of an op for a format, and one of its levels; see :func:`name_level`."""
-    kernel, name = name_level(op, format, level, types)
+    kernel, name = name_level(op, format, level, types, place)
     return kernel, level_of(kernel, name)
 
 
-def name_level(op: Op, format: str, level: str, types: Types = ()) -> tuple[Kernel, str]:
+def name_level(
+    op: Op, format: str, level: str, types: Types = (), place: str = ""
+) -> tuple[Kernel, str]:
     """Return the kernel of an op for a format, and the name of one of its levels.
 
     Parameters
@@ -57,6 +61,8 @@ def name_level(op: Op, format: str, level: str, types: Types = ()) -> tuple[Kern
         or a provider's name, such as ``"scipy"``.
     types : sequence of TensorType
         Of the base's operands, as far as they are known; a level or a provider may refuse them.
+    place : str
+        Where they lie, ``"cpu"`` or ``"gpu"``; see :func:`~minisparse.kernels.library.choose`.
 
     Returns
     -------
@@ -79,11 +85,12 @@ def name_level(op: Op, format: str, level: str, types: Types = ()) -> tuple[Kern
         )
     kernel = kernels[format]
     if level == "library" or level in PROVIDERS:
-        return kernel, choose(op.base.name, format, level, types)
+        return kernel, choose(op.base.name, format, level, types, place)
     if level not in kernel.levels:
+        lent = [name for name, p in PROVIDERS.items() if p.place == (place or "cpu")]
         raise UnsupportedOpError(
             f"{op.name}: the kernel for {format} has no level '{level}'; levels: "
-            f"{', '.join((*kernel.levels, 'library', *PROVIDERS))}"
+            f"{', '.join((*kernel.levels, 'library', *lent))}"
         )
     refuses = kernel.levels[level].why_not
     reason = refuses(types) if refuses is not None and types else ""
@@ -110,7 +117,9 @@ def level_of(kernel: Kernel, name: str) -> Level:
     return PROVIDERS[name].offers[kernel.op.name, kernel.format_name].level
 
 
-def usable_levels(level: str, libraries: str | Collection[str] = "none") -> tuple[str, ...]:
+def usable_levels(
+    level: str, libraries: str | Collection[str] = "none", place: str = "cpu"
+) -> tuple[str, ...]:
     """Return the names of the levels among which to choose, those of libraries included.
 
     Parameters
@@ -120,6 +129,8 @@ def usable_levels(level: str, libraries: str | Collection[str] = "none") -> tupl
         alone; ``"library"`` for all that are installed; or a library's name.
     libraries : str or collection of str
         Besides: ``"none"``, ``"auto"`` for all that are installed, or names.
+    place : str
+        Where operands will lie, ``"cpu"`` or ``"gpu"``: libraries compute at one of the two.
 
     Raises
     ------
@@ -136,9 +147,9 @@ def usable_levels(level: str, libraries: str | Collection[str] = "none") -> tupl
     if level not in (*LEVELS, GENERATED, "library", *PROVIDERS):
         known = ", ".join((*LEVELS, GENERATED, "library", *PROVIDERS))
         raise UsageError(f"there is no level '{level}'; levels: {known}")
-    here = [name for name, p in PROVIDERS.items() if p.is_installed]
+    here = [name for name, p in PROVIDERS.items() if p.place == place and p.is_installed]
     if level == "library" and not here:
-        ways = "; ".join(f"{p.title}: {p.install}" for p in PROVIDERS.values())
+        ways = "; ".join(f"{p.title}: {p.install}" for p in PROVIDERS.values() if p.place == place)
         raise MissingExtraError(f"the level 'library' needs a library, and none is here. {ways}")
     asked = [libraries] if isinstance(libraries, str) else list(libraries)
     if libraries in ("none", "auto"):
@@ -148,6 +159,12 @@ def usable_levels(level: str, libraries: str | Collection[str] = "none") -> tupl
     for name in found:
         if name not in (*LEVELS, GENERATED, *PROVIDERS):
             raise UsageError(f"there is no library '{name}'; libraries: {', '.join(PROVIDERS)}")
+        if name in PROVIDERS and PROVIDERS[name].place != place:
+            raise UsageError(
+                f"the library '{name}' computes on a {PROVIDERS[name].place}, and the target is a "
+                f"{place}; libraries for it: "
+                f"{', '.join(n for n, p in PROVIDERS.items() if p.place == place)}"
+            )
         if name in PROVIDERS and name not in here:
             raise MissingExtraError(f"{PROVIDERS[name].missing}")
     return tuple(found)

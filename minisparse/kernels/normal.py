@@ -9,7 +9,7 @@ The tail comes from erfc, not from ``1 + erf``, in which nothing is left of it; 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -41,7 +41,7 @@ _Q = (1.0, 2.56852019228982242e0, 1.87295284992346725e0, 5.27905102951428412e-1,
 _NEARS, _MIDDLES, _FARS = (np.array(pair).T[..., None] for pair in ((_A, _B), (_C, _D), (_P, _Q)))
 """Above and below, ``[power, 2, 1]``."""
 
-_LOG_ODDS = (-3.5123397e-9, 2.6452662e-7, -7.9294882e-6, 1.1061238e-4, 6.5189958e-5,
+LOG_ODDS = (-3.5123397e-9, 2.6452662e-7, -7.9294882e-6, 1.1061238e-4, 6.5189958e-5,
              -7.2666169e-2, -1.5957699)  # fmt: skip
 _ERF = (1.4185208e-7, -5.6684735e-6, 8.7637317e-5, -6.1978464e-4, -1.9183081e-4, 1.0276906e-1,
         1.1283793)  # fmt: skip
@@ -68,19 +68,24 @@ def normal_distribution(x: Array) -> Array:
     z = size * x.dtype.type(math.sqrt(0.5))
     tail = _quotient(_MIDDLES, z)
     if x.dtype == np.float64:
-        far = xp.flatnonzero(z > _MIDDLE)
-        if far.size:
-            tail[far] = _far(z[far])
+        _where(z > _MIDDLE, tail, _far, z)
     tail *= _half_gauss(size)
     # 1 - tail, or tail where x is negative: where() would guess at each branch, and often wrong.
     found: Array = xp.copysign(tail, x, out=tail)
-    xp.subtract(~xp.signbit(x), found, out=found)
+    xp.subtract(xp.logical_not(xp.signbit(x)), found, out=found)
     if x.dtype == np.float64:
-        near = xp.flatnonzero(z <= _NEAR)
-        if near.size:
-            w = x[near]
-            found[near] = 0.5 + w * _quotient(_NEARS, w * w * 0.5) * (0.5 * math.sqrt(0.5))
+        _where(z <= _NEAR, found, _near, x)
     return found
+
+
+def _where(wanted: Array, found: Array, function: Callable[[Array], Array], x: Array) -> None:
+    """Write a function of some elements of x; on a device, which it would wait for, of all."""
+    if namespace(x) is not np:
+        np.copyto(found, function(x), where=wanted)
+        return
+    some = np.flatnonzero(wanted)
+    if some.size:
+        found[some] = function(x[some])
 
 
 def log_odds_against(x: Array) -> Array:
@@ -95,7 +100,7 @@ def log_odds_against(x: Array) -> Array:
     >>> (1 / (1 + odds)).round(6)
     array([0.5     , 0.841345, 0.      ], dtype=float32)
     """
-    return _odd(_LOG_ODDS, x)
+    return _odd(LOG_ODDS, x)
 
 
 def error_function(x: Array, out: Array) -> None:
@@ -117,10 +122,7 @@ def error_function(x: Array, out: Array) -> None:
         return
     size = xp.abs(x)
     found = 1 - 2 * normal_distribution(-math.sqrt(2) * size)
-    near = xp.flatnonzero(size <= _NEAR)
-    if near.size:
-        w = size[near]
-        found[near] = w * _quotient(_NEARS, w * w)
+    _where(size <= _NEAR, found, lambda w: w * _quotient(_NEARS, w * w), size)
     xp.copysign(found, x, out=out)
 
 
@@ -153,6 +155,12 @@ def _half_gauss(size: Array) -> Array:
     return rest
 
 
+def _near(x: Array) -> Array:
+    """Return Phi near 0."""
+    found: Array = 0.5 + x * _quotient(_NEARS, x * x * 0.5) * (0.5 * math.sqrt(0.5))
+    return found
+
+
 def _far(z: Array) -> Array:
     """Return ``exp(z**2) erfc(z)`` for z above 4."""
     w = 1 / (z * z)
@@ -162,7 +170,11 @@ def _far(z: Array) -> Array:
 
 def _quotient(coefficients: Array, z: Array) -> Array:
     """Return the quotient of two polynomials, side by side, highest powers first (Horner)."""
-    pairs = namespace(z).asarray(coefficients.astype(z.dtype))
+    if namespace(z) is not np:  # numbers go along with a launch, arrays over the bus
+        above, below = (_polynomial(column, z) for column in coefficients[..., 0].T.tolist())
+        above /= below
+        return above
+    pairs = coefficients.astype(z.dtype)
     sums: Array = z * pairs[0]
     for pair in pairs[1:-1]:
         sums += pair
@@ -171,3 +183,13 @@ def _quotient(coefficients: Array, z: Array) -> Array:
     quotient: Array = sums[0]
     quotient /= sums[1]
     return quotient
+
+
+def _polynomial(coefficients: Sequence[float], z: Array) -> Array:
+    """Return a polynomial, the highest power's coefficient first (Horner)."""
+    sums: Array = z * coefficients[0]
+    for coefficient in coefficients[1:-1]:
+        sums += coefficient
+        sums *= z
+    sums += coefficients[-1]
+    return sums

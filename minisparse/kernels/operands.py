@@ -1,13 +1,14 @@
 """Take in what a caller gives to an op: matrices, arrays, and where the result goes."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import DTypeError, ShapeError, UnsupportedOpError
 from minisparse.core.tensor_type import TensorType, dense_type
+from minisparse.core.xp import is_on_gpu
 from minisparse.formats import Matrix
 from minisparse.formats.intake import as_array
 from minisparse.ops import Op
@@ -28,6 +29,8 @@ def as_operand(x: Any, op: Op, at: int) -> Any:
     if type(x) is np.ndarray:
         return x
     if not isinstance(x, Matrix):
+        if is_on_gpu(x):  # an array where it lies
+            return x
         name = op.operands[at].rstrip("?") if at < len(op.operands) else "operand"
         if len(name) == 1 and getattr(x, "ndim", 2) > 1:
             name = name.upper()
@@ -54,6 +57,8 @@ def as_plain(x: Any, op: str, name: str, may_be_sparse: bool) -> Array:
         Whether a matrix of ours would do.
     """
     _refuse_foreign(x, op, name, may_be_sparse)
+    if is_on_gpu(x):  # an array where it lies
+        return cast("Array", x)
     found = as_array(x, f"{op}: {name}")
     if found.ndim == 0 and found.dtype.kind in "OSU":
         wanted = "a Matrix or an array" if may_be_sparse else "an array"
@@ -97,13 +102,14 @@ def checked_out(
         raise UnsupportedOpError(
             f"{op.name}: the result is a {result.layout} matrix, which takes no out: leave it away"
         )
-    if not isinstance(out, np.ndarray):
+    if not isinstance(out, np.ndarray) and not is_on_gpu(out):
         raise ShapeError(
             f"{op.name}: out is of type {type(out).__name__}: it must be a writeable array {result}"
         )
-    if out.shape != result.shape or out.dtype != result.dtype or not out.flags.writeable:
+    writeable = getattr(out.flags, "writeable", True)  # on a device all are
+    if out.shape != result.shape or out.dtype != result.dtype or not writeable:
         raise ShapeError(
-            f"{op.name}: out is {dense_type(out)}{'' if out.flags.writeable else ' (read-only)'}: "
+            f"{op.name}: out is {dense_type(out)}{'' if writeable else ' (read-only)'}: "
             f"it must be a writeable {result}"
         )
     read = [y for x in given for y in (x.arrays.values() if isinstance(x, Matrix) else (x,))]
@@ -114,6 +120,12 @@ def checked_out(
 def _is_same(x: Array, y: Array) -> bool:
     """Tell whether two arrays of one dtype are the same memory, element by element."""
     return x is y or (
-        x.__array_interface__["data"] == y.__array_interface__["data"]
+        _address(x) == _address(y)
         and (x.shape, x.strides, x.dtype) == (y.shape, y.strides, y.dtype)
     )
+
+
+def _address(x: Array) -> int:
+    """Return where an array begins, on whichever side of the bus."""
+    found: Any = x
+    return int(found.data.ptr if is_on_gpu(x) else found.__array_interface__["data"][0])

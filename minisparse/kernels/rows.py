@@ -11,6 +11,7 @@ from math import prod
 import numpy as np
 
 from minisparse.core.dtypes import Array, DType, accumulator
+from minisparse.core.xp import asarray
 from minisparse.kernels.threads import share, usable_threads
 
 AT_ONCE = 1 << 17
@@ -115,4 +116,4 @@ def row_sums(x: Array) -> Array:
     if x.ndim == 2:
         sums: Array = x @ np.ones(x.shape[1], x.dtype)
         return sums[:, None]
-    return np.asarray(x.sum(axis=1, keepdims=True))
+    return asarray(x.sum(axis=1, keepdims=True))

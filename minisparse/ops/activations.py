@@ -15,6 +15,7 @@ from minisparse.core.dtypes import Array, DType
 from minisparse.core.errors import UnsupportedOpError
 from minisparse.core.tensor_type import TensorType
 from minisparse.core.triplets import Triplets
+from minisparse.core.xp import asarray
 from minisparse.ops.constraints import has_kind, plain_kind
 from minisparse.ops.hard_matrices import hard_matrices, random_values
 from minisparse.ops.op import Attrs, Constraint, Op, Sample, Types
@@ -181,7 +182,7 @@ def _clip(operands: Sequence[Array], attrs: Attrs) -> Array:
         y = np.maximum(y, bound_in(attrs["min"], x.dtype))
     if attrs["max"] is not None:
         y = np.minimum(y, bound_in(attrs["max"], x.dtype))
-    return np.asarray(y)
+    return asarray(y)
 
 
 def _clip_samples(rng: np.random.Generator) -> Iterator[Sample]:

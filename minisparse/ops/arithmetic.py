@@ -13,6 +13,7 @@ from minisparse.core.errors import UnsupportedOpError
 from minisparse.core.symbolic import add, multiply
 from minisparse.core.tensor_type import TensorType
 from minisparse.core.triplets import Triplets
+from minisparse.core.xp import asarray
 from minisparse.ops.activations import stored_samples
 from minisparse.ops.constraints import dtypes_mix, plain_mix
 from minisparse.ops.dims import broadcast, may_equal, result_dtype
@@ -119,7 +120,7 @@ def _add_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 
 def _sum(operands: Sequence[Array]) -> Array:
-    return np.asarray(np.add(*operands))
+    return asarray(np.add(*operands))
 
 
 ADD = Op(
@@ -133,6 +134,7 @@ ADD = Op(
     sparse=(0, 1),
     companions=_alike,
     broadcasts=True,
+    fetches=1,
 )
 
 
@@ -150,7 +152,7 @@ def _multiply_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 
 def _product(operands: Sequence[Array]) -> Array:
-    return np.asarray(np.multiply(*operands))
+    return asarray(np.multiply(*operands))
 
 
 MULTIPLY = Op(
@@ -164,6 +166,7 @@ MULTIPLY = Op(
     sparse=(0, 1),
     companions=_alike,
     broadcasts=True,
+    fetches=1,
 )
 
 
@@ -174,7 +177,7 @@ def by_rows(bias: Array, ndim: int) -> Array:
 
 def _add_bias(operands: Sequence[Array], attrs: Attrs) -> Array:
     c, bias = operands
-    return np.asarray(c + by_rows(bias, c.ndim))
+    return asarray(c + by_rows(bias, c.ndim))
 
 
 def _bias_for(first: Array, rng: np.random.Generator) -> tuple[Array, ...]:

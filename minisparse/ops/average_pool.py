@@ -14,6 +14,7 @@ import numpy as np
 
 from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.tensor_type import TensorType
+from minisparse.core.xp import namespace
 from minisparse.ops.constraints import has_kind
 from minisparse.ops.hard_matrices import random_values
 from minisparse.ops.max_pool import POOLED, pool_samples, pooled_size
@@ -49,10 +50,11 @@ def _dense(operands: Sequence[Array], attrs: Attrs) -> Array:
     counts = numbers(pooled_size(x.shape, attrs))
     wide = accumulator(x.dtype)
     padded = with_padding(x.astype(wide, copy=False), slide, counts, 0)
-    y = np.zeros((*x.shape[:2], *counts), wide)
+    xp = namespace(x)
+    y: Array = xp.zeros((*x.shape[:2], *counts), wide)
     for _, index in taps(slide, counts):
         y += padded[index]
-    y /= divisor(x.shape[2:], attrs).astype(wide)
+    y /= xp.asarray(divisor(x.shape[2:], attrs).astype(wide))
     return y.astype(x.dtype)
 
 

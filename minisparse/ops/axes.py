@@ -10,6 +10,7 @@ from minisparse.core.dtypes import Array, is_plain
 from minisparse.core.errors import DTypeError, ShapeError
 from minisparse.core.symbolic import UNKNOWN, Dim
 from minisparse.core.tensor_type import TensorType
+from minisparse.core.xp import namespace, to_device
 from minisparse.ops.constraints import plain_dtypes_mix
 from minisparse.ops.op import Attrs, Constraint, Types
 
@@ -99,7 +100,7 @@ def sizes_known(given: TensorType) -> tuple[Dim, ...] | None:
 
 def as_ints(x: Array) -> tuple[int, ...]:
     """Return the elements of an array of indices, axes or sizes."""
-    return tuple(int(v) for v in x.reshape(-1))
+    return tuple(map(int, x.reshape(-1).tolist()))
 
 
 def settled(dim: Dim) -> Dim:
@@ -150,6 +151,8 @@ def inside(where: str, indices: Array, size: int, axis: int, text: str) -> Array
     >>> inside("gather (C3)", np.array([0, -1]), 3, 0, "indices must lie within the axis")
     array([0, 2])
     """
+    if namespace(indices) is not np:
+        return _inside_on_device(where, indices, size, axis, text)
     least, most = (int(indices.min()), int(indices.max())) if indices.size else (0, -1)
     if least < -size or most >= size:
         wrong = np.array([not -size <= int(i) < size for i in indices.reshape(-1)])
@@ -160,6 +163,17 @@ def inside(where: str, indices: Array, size: int, axis: int, text: str) -> Array
         )
     found = indices.astype(np.int64, copy=False)
     return np.where(found < 0, found + size, found) if least < 0 else found
+
+
+def _inside_on_device(where: str, indices: Array, size: int, axis: int, text: str) -> Array:
+    """Return the same where indices lie on a device: whether all are within is asked once."""
+    wrong = indices >= size
+    if indices.dtype.kind == "i":
+        wrong |= indices < -size
+    if indices.size and bool(wrong.any()):
+        inside(where, to_device(indices, "cpu"), size, axis, text)  # which says where
+    found = indices.astype(np.int64, copy=False)
+    return np.where(found < 0, found + size, found)
 
 
 def may_lie_within(given: TensorType, size: Dim) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 
 from minisparse.core.dtypes import Array
 from minisparse.core.tensor_type import TensorType
+from minisparse.core.xp import asarray
 from minisparse.ops.constraints import has_kind
 from minisparse.ops.dims import may_equal, result_dtype
 from minisparse.ops.hard_matrices import random_values
@@ -21,7 +22,7 @@ def _dense(operands: Sequence[Array], attrs: Attrs) -> Array:
     shape = (-1,) + (1,) * (x.ndim - 2)
     scale, bias, mean, var = (s.reshape(shape) for s in statistics)
     y = (x - mean) / np.sqrt(var + attrs["epsilon"]) * scale + bias
-    return np.asarray(y, np.result_type(*operands))
+    return asarray(y, np.result_type(*operands))
 
 
 def _samples(rng: np.random.Generator) -> Iterator[Sample]:

@@ -12,6 +12,7 @@ import numpy as np
 from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.symbolic import add, divide, multiply
 from minisparse.core.tensor_type import TensorType
+from minisparse.core.xp import asarray
 from minisparse.ops.constraints import plain_kind, plain_mix
 from minisparse.ops.dims import broadcast, result_dtype
 from minisparse.ops.elementwise import float_dtypes
@@ -101,7 +102,7 @@ _REAL = "the dtypes must be real, and not bool"
 
 
 def _sub(operands: Sequence[Array], attrs: Attrs) -> Array:
-    return np.asarray(np.subtract(*operands))
+    return asarray(np.subtract(*operands))
 
 
 SUB = Op(
@@ -120,11 +121,11 @@ def _div(operands: Sequence[Array], attrs: Attrs) -> Array:
     dtype = np.result_type(*operands)
     a, b = (o.astype(dtype, copy=False) for o in operands)
     if dtype.kind not in "iu":
-        return np.asarray(np.divide(a, b))
+        return asarray(np.divide(a, b))
     floor = np.floor_divide(a, b)  # 0 where b is 0
     # A remainder means that the quotient was cut off downwards: of negative ones that is wrong.
     cut = (np.fmod(a, b) != 0) & ((a < 0) != (b < 0))
-    return np.asarray(floor + cut.astype(dtype))
+    return asarray(floor + cut.astype(dtype))
 
 
 DIV = Op(
@@ -143,7 +144,7 @@ def _mod(operands: Sequence[Array], attrs: Attrs) -> Array:
     dtype = np.result_type(*operands)
     wide = accumulator(dtype)
     a, b = (o.astype(dtype, copy=False).astype(wide, copy=False) for o in operands)
-    found = np.asarray(np.fmod(a, b) if attrs["fmod"] else np.mod(a, b))
+    found = asarray(np.fmod(a, b) if attrs["fmod"] else np.mod(a, b))
     return found.astype(dtype, copy=False)
 
 
@@ -177,7 +178,7 @@ def _pow(operands: Sequence[Array], attrs: Attrs) -> Array:
     if a.dtype.kind in "iu" and b.dtype.kind in "iu":
         return _whole_power(a, b)
     wide = np.result_type(accumulator(a.dtype), accumulator(b.dtype))
-    found = np.asarray(np.power(a.astype(wide, copy=False), b.astype(wide, copy=False)))
+    found = asarray(np.power(a.astype(wide, copy=False), b.astype(wide, copy=False)))
     if a.dtype.kind not in "iu":  # for a root NumPy has its own way, which loses this
         np.copyto(found, np.inf, where=(a == -np.inf) & (b == 0.5))
     return found.astype(a.dtype, copy=False)
@@ -234,7 +235,7 @@ def _extreme(function: Callable[[Array, Array], Array]) -> Dense:
         dtype = np.result_type(*operands)
         found, *others = (x.astype(dtype, copy=False) for x in operands)
         for x in others:
-            found = np.asarray(function(found, x))
+            found = asarray(function(found, x))
         return found if others else found.copy()
 
     return dense

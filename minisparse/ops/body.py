@@ -8,12 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import GraphError, MinisparseError
 from minisparse.core.symbolic import UNKNOWN, is_unknown, names_in
 from minisparse.core.tensor_type import TensorType
+from minisparse.core.xp import asarray
 from minisparse.ops.node import Node
 
 
@@ -37,6 +36,7 @@ class Body:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from minisparse.ops import ADD
     >>> twice = Body(("x",), (Node("sum", ADD, ("x", "x"), ("y",)),), ("y",))
     >>> twice.dense((np.array([1, 2]),))
@@ -105,7 +105,7 @@ class Body:
             attrs: Mapping[str, Any] = node.op.complete(node.attrs)
             results = node.op.dense([values[name] for name in node.inputs], attrs)
             several = results if isinstance(results, tuple) else (results,)
-            values.update(zip(node.outputs, map(np.asarray, several), strict=True))
+            values.update(zip(node.outputs, map(asarray, several), strict=True))
         return tuple(values[name] for name in self.outputs)
 
     def __repr__(self) -> str:

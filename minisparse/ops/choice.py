@@ -14,6 +14,7 @@ from minisparse.core.dtypes import Array, accumulator, is_plain
 from minisparse.core.errors import DTypeError, ShapeError
 from minisparse.core.symbolic import UNKNOWN, Dim
 from minisparse.core.tensor_type import TensorType
+from minisparse.core.xp import asarray, namespace
 from minisparse.ops.axes import (
     as_ints,
     dtypes_are,
@@ -49,7 +50,7 @@ def _arg(operands: Sequence[Array], attrs: Attrs, name: str) -> Array:
     choose = np.argmax if name == "arg_max" else np.argmin
     last = bool(attrs["select_last_index"])
     found = choose(np.flip(x, axis) if last else x, axis=axis, keepdims=bool(attrs["keepdims"]))
-    return np.asarray(x.shape[axis] - 1 - found if last else found, np.int64)
+    return asarray(x.shape[axis] - 1 - found if last else found, np.int64)
 
 
 def _arg_samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -114,7 +115,7 @@ def _order(x: Array, axis: int, largest: bool) -> Array:
     if not largest:
         return np.argsort(x, axis, kind="stable")
     backwards = np.argsort(np.flip(x, axis), axis, kind="stable")
-    return np.asarray(x.shape[axis] - 1 - np.flip(backwards, axis))
+    return asarray(x.shape[axis] - 1 - np.flip(backwards, axis))
 
 
 def _top(operands: Sequence[Array], attrs: Attrs) -> tuple[Array, Array]:
@@ -180,6 +181,7 @@ TOP_K = Op(
     lambda types, attrs: types[0].size,
     _top_samples,
     attrs={"axis": -1, "largest": 1, "sorted": 1},
+    told=(1,),
 )
 
 
@@ -205,9 +207,10 @@ NON_ZERO = Op(
     ("x",),
     (dtypes_are("C1", "X's dtype must be supported"),),
     lambda types, attrs: TensorType((types[0].ndim, UNKNOWN), _INT64),
-    lambda operands, attrs: np.ascontiguousarray(np.argwhere(operands[0]).T).astype(np.int64),
+    lambda operands, attrs: np.argwhere(operands[0]).T.astype(np.int64, order="C"),
     no_flops,
     _non_zero_samples,
+    fetches=1,
 )
 
 
@@ -232,14 +235,14 @@ def _one_hot(operands: Sequence[Array], attrs: Attrs) -> Array:
         raise ShapeError(f"one_hot (C3): depth is {count}, values {list(values.shape)}: {_OFF_ON}")
     axis = attrs["axis"] % (indices.ndim + 1)
     places = np.expand_dims(indices, axis)
-    classes = np.arange(count).reshape(count, *[1] * (indices.ndim - axis))
+    classes = namespace(indices).arange(count).reshape(count, *[1] * (indices.ndim - axis))
     if kind_of(places.dtype) == "f":
         places = places.astype(np.float64)
     hot = places == classes
     if places.dtype.kind != "u":  # what is unsigned counts from no end
         hot |= places == classes - count
-    off, on = values
-    return np.asarray(np.where(hot, on, off))
+    off, on = values[0], values[1]
+    return asarray(np.where(hot, on, off))
 
 
 def _hot_samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -293,4 +296,5 @@ ONE_HOT = Op(
     no_flops,
     _hot_samples,
     attrs={"axis": -1},
+    told=(1,),
 )

@@ -10,6 +10,7 @@ import numpy as np
 
 from minisparse.core.dtypes import Array
 from minisparse.core.tensor_type import TensorType
+from minisparse.core.xp import asarray, namespace
 from minisparse.ops.binary import INTEGERS, integer_pairs, meeting, meets, one_each, pair_samples
 from minisparse.ops.constraints import plain_kind, plain_mix
 from minisparse.ops.elementwise import FLOATING, float_samples
@@ -54,7 +55,7 @@ def _comparison(
     """Return an op that compares; complex numbers are equal or not, but have no order."""
 
     def dense(operands: Sequence[Array], attrs: Attrs) -> Array:
-        return np.asarray(function(*operands))
+        return asarray(function(*operands))
 
     ordered = plain_kind("C3", "biuf", "the dtypes must be real: complex numbers have no order")
     return Op(
@@ -90,7 +91,7 @@ def _logical(name: str, function: Callable[[Array, Array], Any]) -> Op:
     """Return an op on bool."""
 
     def dense(operands: Sequence[Array], attrs: Attrs) -> Array:
-        return np.asarray(function(*operands))
+        return asarray(function(*operands))
 
     kind = plain_kind("C2", "b", "the dtypes must be bool")
     return Op(
@@ -141,7 +142,7 @@ def _not_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 def _is_inf(operands: Sequence[Array], attrs: Attrs) -> Array:
     (x,) = operands
-    wanted = np.zeros(x.shape, bool)
+    wanted: Array = namespace(x).zeros(x.shape, bool)
     if attrs["detect_positive"]:
         wanted |= x == np.inf
     if attrs["detect_negative"]:
@@ -160,11 +161,11 @@ def _is_inf_samples(rng: np.random.Generator) -> Iterator[Sample]:
 NOT = _told(
     "not",
     plain_kind("C1", "b", "the dtype must be bool"),
-    lambda operands, attrs: np.asarray(np.logical_not(operands[0])),
+    lambda operands, attrs: asarray(np.logical_not(operands[0])),
     _not_samples,
 )
 IS_NAN = _told(
-    "is_nan", FLOATING, lambda operands, attrs: np.asarray(np.isnan(operands[0])), float_samples
+    "is_nan", FLOATING, lambda operands, attrs: asarray(np.isnan(operands[0])), float_samples
 )
 IS_INF = _told(
     "is_inf",

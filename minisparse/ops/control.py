@@ -14,6 +14,7 @@ from minisparse.core.dtypes import Array
 from minisparse.core.errors import DTypeError, ShapeError, UnsupportedOpError
 from minisparse.core.symbolic import UNKNOWN, is_unknown
 from minisparse.core.tensor_type import TensorType, known_type
+from minisparse.core.xp import namespace
 from minisparse.ops.body import Body
 from minisparse.ops.control_samples import if_samples, loop_samples
 from minisparse.ops.op import Attrs, Constraint, Op, Types
@@ -101,8 +102,9 @@ def _fresh(results: Sequence[Array], operands: Sequence[Array]) -> tuple[Array, 
     """Return results, copied where a body hands back what it was handed (rule S5)."""
     found: list[Array] = []
     for x in results:
-        shared = any(np.may_share_memory(x, y) for y in (*operands, *found))
-        found.append(np.array(x) if shared else x)
+        beside = [y for y in (*operands, *found) if namespace(y) is namespace(x)]
+        shared = any(np.may_share_memory(x, y) for y in beside)
+        found.append(x.copy() if shared else x)
     return tuple(found)
 
 
@@ -192,13 +194,14 @@ def _iterate(run: Run, operands: Sequence[Any], attrs: Attrs) -> tuple[Array, ..
     """Return what ``loop`` means, each iteration computed by ``run``."""
     count = attrs["carried"]
     trips, go_on = (x.item() for x in operands[:2])
-    yes = np.array(True)
+    xp = namespace(*operands)
+    yes = xp.full((), True)
     carried, captured = tuple(operands[2 : 2 + count]), operands[2 + count :]
     rows: list[Sequence[Any]] = []
     for i in range(trips):
         if not go_on:
             break
-        condition, *results = run((np.array(i, np.int64), yes, *carried, *captured))
+        condition, *results = run((xp.full((), i, np.int64), yes, *carried, *captured))
         go_on = condition.item()
         carried, row = tuple(results[:count]), results[count:]
         if row:
@@ -212,9 +215,10 @@ def _iterate(run: Run, operands: Sequence[Any], attrs: Attrs) -> tuple[Array, ..
 
 def _nothing_collected(operands: Sequence[Array], attrs: Attrs) -> list[Array]:
     """Return empty arrays of the sizes that a body would give; those that only it tells are 0."""
+    xp = namespace(*operands)
     types = _looped_type([known_type(x) for x in operands], attrs)[attrs["carried"] :]
     shapes = [tuple(d if isinstance(d, int) else 0 for d in t.shape) for t in types]
-    return [np.empty(shape, t.dtype) for shape, t in zip(shapes, types, strict=True)]
+    return [xp.empty(shape, t.dtype) for shape, t in zip(shapes, types, strict=True)]
 
 
 # -- both ----------------------------------------------------------------------------------------
@@ -285,6 +289,7 @@ IF_ELSE: Op = Op(
     lambda types, attrs: max(attrs[name].flops(types[1:]) for name in _possible(types)),
     if_samples,
     attrs={"then_branch": None, "else_branch": None},
+    told=(0,),
 )
 
 LOOP: Op = Op(
@@ -315,6 +320,7 @@ LOOP: Op = Op(
     lambda types, attrs: attrs["body"].flops(_settled(types, attrs)) * _assumed_count(types),
     loop_samples,
     attrs={"body": None, "carried": 0},
+    told=(0, 1),
 )
 
 

@@ -18,6 +18,7 @@ from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.symbolic import UNKNOWN, Dim, multiply
 from minisparse.core.tensor_type import TensorType
 from minisparse.core.triplets import Triplets
+from minisparse.core.xp import namespace
 from minisparse.ops.constraints import are_ints, dtypes_mix
 from minisparse.ops.dims import may_equal, result_dtype
 from minisparse.ops.hard_matrices import hard_matrices, random_values
@@ -88,7 +89,7 @@ def _dense(operands: Sequence[Array], attrs: Attrs) -> Array:
     wide = accumulator(dtype)
     padded = with_padding(x.astype(wide), slide, counts, 0)
     w = w.reshape(group, filters // group, channels, *kernel).astype(wide)
-    y = np.zeros((x.shape[0], group, filters // group, *counts), wide)
+    y: Array = namespace(x).zeros((x.shape[0], group, filters // group, *counts), wide)
     for tap, index in taps(slide, counts):
         seen = padded[index].reshape(x.shape[0], group, channels, *counts)
         y += np.einsum("gmc,ngc...->ngm...", w[tap], seen)

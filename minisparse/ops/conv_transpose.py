@@ -17,6 +17,7 @@ import numpy as np
 from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.symbolic import UNKNOWN, Dim, multiply
 from minisparse.core.tensor_type import TensorType
+from minisparse.core.xp import namespace
 from minisparse.ops.constraints import are_ints, dtypes_mix
 from minisparse.ops.conv import kernel_shape
 from minisparse.ops.dims import may_equal, result_dtype
@@ -87,7 +88,7 @@ def _dense(operands: Sequence[Array], attrs: Attrs) -> Array:
             slide.begins, size, counts, slide.strides, slide.spans, strict=True
         )
     ]
-    y = np.zeros((x.shape[0], group, w.shape[2], *whole), wide)
+    y = namespace(x).zeros((x.shape[0], group, w.shape[2], *whole), wide)
     for tap, index in taps(slide, counts):
         y[index] += np.einsum("gcm,ngc...->ngm...", w[tap], x)
     inside: Any = (..., *(slice(b, b + n) for b, n in zip(slide.begins, size, strict=True)))

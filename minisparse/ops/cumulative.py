@@ -7,6 +7,7 @@ import numpy as np
 from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.errors import ShapeError
 from minisparse.core.tensor_type import TensorType
+from minisparse.core.xp import namespace
 from minisparse.ops.axes import as_ints, dtypes_are, is_axis, is_single, no_flops, whole_known
 from minisparse.ops.hard_matrices import random_values
 from minisparse.ops.op import Attrs, Constraint, Op, Sample, Types
@@ -18,7 +19,7 @@ def _cum_sum(operands: Sequence[Array], attrs: Attrs) -> Array:
         raise ShapeError(f"cum_sum (C3): X is {list(x.shape)}, axis {axis}: {_IS_AXIS}")
     wide = accumulator(x.dtype)
     y = np.flip(x, axis) if attrs["reverse"] else x
-    found = np.zeros(x.shape, wide)
+    found: Array = namespace(x).zeros(x.shape, wide)
     lead = (slice(None),) * (axis % x.ndim)
     if attrs["exclusive"]:
         np.cumsum(y[(*lead, slice(0, -1))], axis, wide, out=found[(*lead, slice(1, None))])
@@ -69,6 +70,7 @@ CUM_SUM = Op(
     lambda types, attrs: types[0].size,
     _cum_sum_samples,
     attrs={"exclusive": 0, "reverse": 0},
+    told=(1,),
 )
 
 
@@ -111,4 +113,5 @@ TRILU = Op(
     no_flops,
     _trilu_samples,
     attrs={"upper": 1},
+    told=(1,),
 )

@@ -14,6 +14,7 @@ import numpy as np
 from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.symbolic import Dim
 from minisparse.core.tensor_type import TensorType
+from minisparse.core.xp import asarray
 from minisparse.ops.constraints import plain_mix
 from minisparse.ops.dims import broadcast, may_equal, result_dtype
 from minisparse.ops.hard_matrices import random_values
@@ -137,7 +138,7 @@ def _dense(operands: Sequence[Array], attrs: Attrs) -> Array:
     dtype = np.result_type(*operands)
     wide = [x.astype(accumulator(dtype)) for x in operands]
     result = np.einsum(attrs["equation"].replace(" ", ""), *wide, optimize=len(wide) > 2)
-    return np.array(result).astype(dtype)
+    return asarray(result).astype(dtype)
 
 
 def _flops(types: Types, attrs: Attrs) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 from minisparse.core.dtypes import Array, accumulator, as_dtype, bfloat16
 from minisparse.core.symbolic import multiply
 from minisparse.core.tensor_type import TensorType
+from minisparse.core.xp import asarray
 from minisparse.ops.constraints import plain_kind
 from minisparse.ops.hard_matrices import random_values
 from minisparse.ops.known import OnNames, of_dims, with_known
@@ -26,7 +27,7 @@ def rounded_once(function: Callable[[Array], Array]) -> Callable[[Sequence[Array
 
     def dense(operands: Sequence[Array], attrs: Attrs) -> Array:
         (x,) = operands
-        found = np.asarray(function(x.astype(accumulator(x.dtype), copy=False)))
+        found = asarray(function(x.astype(accumulator(x.dtype), copy=False)))
         return found.astype(x.dtype, copy=False)
 
     return dense
@@ -124,12 +125,12 @@ def function_op(
 
 
 def _plain_neg(operands: Sequence[Array], attrs: Attrs) -> Array:
-    return np.asarray(np.negative(operands[0]))
+    return asarray(np.negative(operands[0]))
 
 
 def _sign(x: Array) -> Array:
     """Return -1, 0 or 1, and NaN for NaN."""
-    return np.asarray(np.sign(x))
+    return asarray(np.sign(x))
 
 
 def _erf(operands: Sequence[Array], attrs: Attrs) -> Array:

@@ -11,6 +11,7 @@ import numpy as np
 from minisparse.core.dtypes import Array
 from minisparse.core.symbolic import Dim
 from minisparse.core.tensor_type import TensorType
+from minisparse.core.xp import asarray
 from minisparse.ops.constraints import dtypes_mix, has_ndim
 from minisparse.ops.dims import broadcast, matmul, may_equal, result_dtype
 from minisparse.ops.hard_matrices import random_values
@@ -54,7 +55,7 @@ def _dense(operands: Sequence[Array], attrs: Attrs) -> Array:
     y = y.astype(dtype) * dtype.type(attrs["alpha"])
     if c:
         y = y + c[0] * dtype.type(attrs["beta"])
-    return np.asarray(y, dtype)
+    return asarray(y, dtype)
 
 
 def _flops(types: Types, attrs: Attrs) -> int:

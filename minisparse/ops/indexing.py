@@ -12,6 +12,7 @@ from minisparse.core.dtypes import Array
 from minisparse.core.errors import ShapeError
 from minisparse.core.symbolic import Dim
 from minisparse.core.tensor_type import Known, TensorType
+from minisparse.core.xp import asarray, namespace
 from minisparse.ops.axes import (
     dtypes_are,
     has_axis,
@@ -50,13 +51,14 @@ def _gathered(types: Types, attrs: Attrs) -> TensorType:
 def _gather(operands: Sequence[Array], attrs: Attrs) -> Array:
     x, indices = operands
     axis = attrs["axis"] % x.ndim
-    if indices.dtype != np.uint64:  # NumPy takes the same indices, and fewer passes to check them
+    # NumPy takes the same indices, and fewer passes to check them; on a device nothing does.
+    if indices.dtype != np.uint64 and namespace(indices) is np:
         try:
-            return np.asarray(np.take(x, indices, axis))
+            return asarray(np.take(x, indices, axis))
         except IndexError:
             pass
     found = inside("gather (C3)", indices, x.shape[axis], axis, WITHIN)
-    return np.asarray(np.take(x, found, axis))
+    return asarray(np.take(x, found, axis))
 
 
 def _gather_samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -84,7 +86,13 @@ GATHER = Op(
     no_flops,
     _gather_samples,
     attrs={"axis": 0},
+    fetches=1,
 )
+
+
+def _along(x: Array, axis: int, ndim: int) -> Array:
+    """Return a vector as an array of so many dimensions, its elements along one of them."""
+    return x.reshape(-1, *[1] * (ndim - axis - 1))
 
 
 def places_along(indices: Array, axis: int) -> tuple[Array, ...]:
@@ -92,7 +100,8 @@ def places_along(indices: Array, axis: int) -> tuple[Array, ...]:
 
     ``x[places_along(indices, 1)][i, j] == x[i, indices[i, j]]``.
     """
-    grid: list[Array] = list(np.indices(indices.shape, sparse=True))
+    xp, shape = namespace(indices), indices.shape
+    grid: list[Array] = [_along(xp.arange(n), i, len(shape)) for i, n in enumerate(shape)]
     grid[axis] = indices
     return tuple(grid)
 
@@ -124,7 +133,7 @@ COVERED = "indices must have X's number of dimensions, and be no longer than X b
 def _gather_elements(operands: Sequence[Array], attrs: Attrs) -> Array:
     x, indices = operands
     where = "gather_elements (C4)"
-    return np.asarray(x[elements_index(where, x, indices, attrs["axis"], COVERED)])
+    return asarray(x[elements_index(where, x, indices, attrs["axis"], COVERED)])
 
 
 def _gather_elements_samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -154,6 +163,7 @@ GATHER_ELEMENTS = Op(
     no_flops,
     _gather_elements_samples,
     attrs={"axis": 0},
+    fetches=1,
 )
 
 
@@ -184,7 +194,8 @@ def tuples_index(
     batch : int
         How many leading axes both share.
     """
-    shared = np.indices(indices.shape[:-1], sparse=True)[:batch]
+    xp, lead = namespace(indices), indices.shape[:-1]
+    shared = [_along(xp.arange(n), i, len(lead)) for i, n in enumerate(lead[:batch])]
     return (
         *shared,
         *(
@@ -216,7 +227,7 @@ def _gather_nd(operands: Sequence[Array], attrs: Attrs) -> Array:
         raise ShapeError(
             f"gather_nd (C3): X is {list(x.shape)}, indices {list(indices.shape)}: {_SHARED}"
         )
-    return np.asarray(x[tuples_index("gather_nd (C5)", x.shape, indices, batch)])
+    return asarray(x[tuples_index("gather_nd (C5)", x.shape, indices, batch)])
 
 
 def _gather_nd_samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -268,4 +279,5 @@ GATHER_ND = Op(
     no_flops,
     _gather_nd_samples,
     attrs={"batch_dims": 0},
+    fetches=8,
 )  # fmt: skip

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minisparse.core.dtypes import Array, DType, accumulator
+from minisparse.core.xp import namespace
 from minisparse.ops.constraints import kind_of
 
 TRANSFORMATIONS = (
@@ -173,12 +174,13 @@ def weighted(x: Array, axis: int, found: Taps) -> Array:
     """
     column = (-1, *[1] * (x.ndim - axis - 1))
     shape = (*x.shape[:axis], len(found.places), *x.shape[axis + 1 :])
-    y = np.zeros(shape, x.dtype)
+    xp = namespace(x)
+    y: Array = xp.zeros(shape, x.dtype)
     for places, weights in zip(found.places.T, found.weights.T, strict=True):
-        part = np.take(x, places, axis)
-        part *= weights.astype(x.dtype).reshape(column)
+        part = np.take(x, xp.asarray(places), axis)
+        part *= xp.asarray(weights.astype(x.dtype).reshape(column))
         if not weights.all():
-            part = np.where((weights != 0).reshape(column), part, 0)
+            part = np.where(xp.asarray((weights != 0).reshape(column)), part, 0)
         y += part
     return y
 

@@ -136,7 +136,7 @@ def _split(operands: Sequence[Array], attrs: Attrs) -> tuple[Array, ...]:
         raise ShapeError(
             f"split (C4): axis {axis} has {size} elements, split is {list(sizes)}: {_PARTS}"
         )
-    return tuple(np.split(x, np.cumsum(sizes[:-1], dtype=np.int64), axis))
+    return tuple(np.split(x, np.cumsum(sizes[:-1], dtype=np.int64).tolist(), axis))
 
 
 def _split_samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -175,4 +175,5 @@ SPLIT = Op(
     _split_samples,
     attrs={"axis": 0, "num_outputs": None},
     moves=True,
+    told=(1,),
 )

@@ -167,4 +167,5 @@ CONVERT = Op(
     _convert_samples,
     attrs={"format": "csr", "block": None},
     sparse=(0,),
+    fetches=32,
 )

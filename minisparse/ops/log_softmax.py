@@ -9,8 +9,10 @@ import numpy as np
 
 from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.tensor_type import TensorType
+from minisparse.core.xp import asarray
 from minisparse.ops.constraints import has_kind
 from minisparse.ops.op import Attrs, Op
+from minisparse.ops.reductions import largest_along
 from minisparse.ops.softmax import axis_named, samples_along_axes
 
 
@@ -18,9 +20,9 @@ def _dense(operands: Sequence[Array], attrs: Attrs) -> Array:
     (a,) = operands
     axis = attrs["axis"]
     x = a.astype(accumulator(a.dtype))
-    x = x - x.max(axis=axis, keepdims=True, initial=-np.inf)
+    x = x - largest_along(x, -np.inf, axis)
     y = x - np.log(np.exp(x).sum(axis=axis, keepdims=True))
-    return np.asarray(y).astype(a.dtype)
+    return asarray(y).astype(a.dtype)
 
 
 LOG_SOFTMAX = Op(

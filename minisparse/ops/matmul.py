@@ -11,6 +11,7 @@ import numpy as np
 
 from minisparse.core.symbolic import Dim
 from minisparse.core.tensor_type import TensorType
+from minisparse.core.xp import asarray
 from minisparse.ops.constraints import plain_mix
 from minisparse.ops.dims import broadcast, matmul, may_equal, result_dtype
 from minisparse.ops.hard_matrices import random_values
@@ -94,7 +95,7 @@ MATMUL = Op(
         plain_mix("C4"),
     ),
     _result,
-    lambda operands, attrs: np.asarray(matmul(operands[0], operands[1])),
+    lambda operands, attrs: asarray(matmul(operands[0], operands[1])),
     _flops,
     _samples,
     sums_products=True,

@@ -15,6 +15,7 @@ import numpy as np
 from minisparse.core.dtypes import Array, DType
 from minisparse.core.symbolic import Dim
 from minisparse.core.tensor_type import TensorType
+from minisparse.core.xp import namespace
 from minisparse.ops.constraints import are_ints, has_kind
 from minisparse.ops.hard_matrices import random_values
 from minisparse.ops.op import Attrs, Constraint, Op, Sample, Types
@@ -92,7 +93,7 @@ def _dense(operands: Sequence[Array], attrs: Attrs) -> Array:
     slide = sliding(attrs, attrs["kernel_shape"])
     counts = numbers(pooled_size(x.shape, attrs))
     padded = with_padding(x, slide, counts, lowest(x.dtype))
-    y = np.full((*x.shape[:2], *counts), lowest(x.dtype), x.dtype)
+    y: Array = namespace(x).full((*x.shape[:2], *counts), lowest(x.dtype), x.dtype)
     for _, index in taps(slide, counts):
         y = np.maximum(y, padded[index])
     return y
@@ -103,18 +104,19 @@ def _dense_with_indices(operands: Sequence[Array], attrs: Attrs) -> tuple[Array,
     slide = sliding(attrs, attrs["kernel_shape"])
     counts, spatial = numbers(pooled_size(x.shape, attrs)), x.shape[2:]
     padded = with_padding(x, slide, counts, lowest(x.dtype))
-    number = np.arange(math.prod(spatial), dtype=np.int64)
+    xp = namespace(x)
+    number = xp.arange(math.prod(spatial), dtype=np.int64)
     number = number.reshape(spatial, order="F" if attrs["storage_order"] else "C")
     number = with_padding(number, slide, counts, -1)
-    y = np.full((*x.shape[:2], *counts), lowest(x.dtype), x.dtype)
-    where = np.full(y.shape, -1, np.int64)
+    y = xp.full((*x.shape[:2], *counts), lowest(x.dtype), x.dtype)
+    where = xp.full(y.shape, -1, np.int64)
     for _, index in taps(slide, counts):
         seen, at = padded[index], number[index]
         better = (where < 0) | (seen > y) | ((seen != seen) & (y == y))
         better &= at >= 0
         y = np.where(better, seen, y)
         where = np.where(better, at, where)
-    channel = np.arange(math.prod(x.shape[:2]), dtype=np.int64).reshape(x.shape[:2])
+    channel = xp.arange(math.prod(x.shape[:2]), dtype=np.int64).reshape(x.shape[:2])
     where += channel.reshape(*x.shape[:2], *[1] * len(spatial)) * math.prod(spatial)
     return y, where
 

@@ -18,6 +18,7 @@ from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.errors import DTypeError
 from minisparse.core.symbolic import UNKNOWN, divide, is_unknown
 from minisparse.core.tensor_type import TensorType
+from minisparse.core.xp import asarray
 from minisparse.ops.constraints import kind_of, plain_dtypes_mix
 from minisparse.ops.dims import broadcast, may_equal, result_dtype
 from minisparse.ops.hard_matrices import random_values
@@ -63,7 +64,7 @@ def _by_last_axes(centered: bool) -> Callable[[Sequence[Array], Attrs], Array]:
         dtype = np.result_type(*operands)
         x, scale, *bias = (o.astype(accumulator(dtype)) for o in operands)
         y = normalized(x, _last_axes(x, attrs), attrs["epsilon"], centered) * scale
-        return np.asarray(y + bias[0] if bias else y).astype(dtype)
+        return asarray(y + bias[0] if bias else y).astype(dtype)
 
     return dense
 

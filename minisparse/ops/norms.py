@@ -12,10 +12,17 @@ from typing import Any
 import numpy as np
 
 from minisparse.core.dtypes import Array, accumulator
+from minisparse.core.xp import asarray
 from minisparse.ops.constraints import plain_kind
 from minisparse.ops.hard_matrices import random_values
 from minisparse.ops.op import Attrs, Op, Sample
-from minisparse.ops.reductions import AXES, KEEPDIMS, reduced_axes, reduced_type
+from minisparse.ops.reductions import (
+    AXES,
+    KEEPDIMS,
+    largest_along,
+    reduced_axes,
+    reduced_type,
+)
 
 _Reducing = Callable[[Array, tuple[int, ...]], Array]
 
@@ -34,11 +41,11 @@ def _sum_square(x: Array, axes: tuple[int, ...]) -> Array:
 
 
 def _prod(x: Array, axes: tuple[int, ...]) -> Array:
-    return np.asarray(x.prod(axis=axes, dtype=x.dtype, keepdims=True))
+    return asarray(x.prod(axis=axes, dtype=x.dtype, keepdims=True))
 
 
 def _sum(x: Array, axes: tuple[int, ...]) -> Array:
-    return np.asarray(x.sum(axis=axes, dtype=x.dtype, keepdims=True))
+    return asarray(x.sum(axis=axes, dtype=x.dtype, keepdims=True))
 
 
 def log_sum_exp(x: Array, axes: tuple[int, ...]) -> Array:
@@ -51,7 +58,7 @@ def log_sum_exp(x: Array, axes: tuple[int, ...]) -> Array:
     >>> log_sum_exp(np.array([1000.0, 1000.0]), (0,)) - 1000
     array([0.69314718])
     """
-    largest = x.max(axis=axes, keepdims=True, initial=-np.inf)
+    largest = largest_along(x, -np.inf, axes)
     shift = np.where(np.isinf(largest), x.dtype.type(0), largest)
     total = _sum(np.exp(x - shift), axes)
     result: Array = np.log(total) + shift
@@ -67,7 +74,7 @@ def _dense(reducing: _Reducing) -> Callable[[Sequence[Array], Attrs], Array]:
         y = reducing(x.astype(accumulator(x.dtype)), axes)
         if not attrs["keepdims"]:
             y = np.squeeze(y, axes)
-        return np.asarray(y).astype(x.dtype)
+        return asarray(y).astype(x.dtype)
 
     return dense
 

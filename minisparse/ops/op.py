@@ -132,6 +132,17 @@ class Op:
         multiplication, a convolution.
     moves : bool
         Whether it only moves elements and computes none; its result may be a view of an operand.
+    told : tuple of int
+        Which operands are numbers for whoever computes, and not for the computation: sizes, axes,
+        a condition. They lie in main memory wherever the others do.
+    of_sizes : bool
+        Whether the result is made of the operands' sizes alone; then it lies in main memory too.
+    on_host : bool
+        Whether its meaning is for arrays in main memory only.
+    fetches : int
+        How many times, at most, whoever computes has to ask a device for a number: how large the
+        result is, whether indices lie within an axis. Of an op whose operands may be sparse, where
+        one is.
     parts : tuple of Op
         For a fused op what it was made of; see :meth:`then`.
     """
@@ -151,6 +162,10 @@ class Op:
     broadcasts: bool = False
     sums_products: bool = False
     moves: bool = False
+    told: tuple[int, ...] = ()
+    of_sizes: bool = False
+    on_host: bool = False
+    fetches: int = 0
     parts: tuple["Op", ...] = ()
 
     def then(self, after: "Op") -> "Op":

@@ -17,6 +17,7 @@ from minisparse.core.dtypes import Array
 from minisparse.core.errors import ShapeError
 from minisparse.core.symbolic import UNKNOWN, Dim, add
 from minisparse.core.tensor_type import TensorType
+from minisparse.core.xp import namespace
 from minisparse.ops.axes import (
     are_axes,
     as_ints,
@@ -88,15 +89,16 @@ def _pad(operands: Sequence[Array], attrs: Attrs) -> Array:
         raise ShapeError(
             f"pad (C5): X is {list(x.shape)}, pads {list(counts)} on axes {list(axes)}: {_FITS}"
         )
+    xp = namespace(x)
     if attrs["mode"] != "constant":
-        found = x
+        moved = x
         for axis, (before, after) in enumerate(around):
             if before or after:
                 places = padded_places(x.shape[axis], before, after, attrs["mode"])
-                found = np.take(found, places, axis)
-        return found.copy() if found is x else found
-    value = rest[0].reshape(()).astype(x.dtype) if rest else np.zeros((), x.dtype)
-    found = np.full(shape, value)
+                moved = np.take(moved, xp.asarray(places), axis)
+        return moved.copy() if moved is x else moved
+    value = rest[0].reshape(()).astype(x.dtype) if rest else 0
+    found: Array = xp.full(shape, value, x.dtype)
     pairs = list(zip(x.shape, shape, around, strict=True))
     kept = [slice(max(0, -before), max(0, n - max(0, -after))) for n, _, (before, after) in pairs]
     there = [slice(max(0, before), max(0, m - max(0, after))) for _, m, (before, after) in pairs]
@@ -172,4 +174,5 @@ PAD = Op(
     no_flops,
     _samples,
     attrs={"mode": "constant"},
+    told=(1, 3),
 )  # fmt: skip

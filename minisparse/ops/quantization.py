@@ -14,6 +14,7 @@ from minisparse.core.dtypes import Array, DType, accumulator
 from minisparse.core.errors import DTypeError
 from minisparse.core.symbolic import Dim
 from minisparse.core.tensor_type import TensorType
+from minisparse.core.xp import asarray
 from minisparse.ops.constraints import are_ints, kind_of
 from minisparse.ops.dims import may_equal
 from minisparse.ops.hard_matrices import random_values
@@ -61,7 +62,7 @@ def _quantize(operands: Sequence[Array], attrs: Attrs) -> Array:
     if zero:
         y = y + spread(zero[0].astype(wide), *where)
     limits = np.iinfo(held)
-    return np.asarray(np.clip(y, int(limits.min), int(limits.max)).astype(held))
+    return asarray(np.clip(y, int(limits.min), int(limits.max)).astype(held))
 
 
 def _dequantize(operands: Sequence[Array], attrs: Attrs) -> Array:
@@ -71,7 +72,7 @@ def _dequantize(operands: Sequence[Array], attrs: Attrs) -> Array:
     y = x.astype(np.int64)
     if zero:
         y = y - spread(zero[0].astype(np.int64), *where)
-    return np.asarray((y.astype(wide) * spread(scale.astype(wide), *where)).astype(scale.dtype))
+    return asarray((y.astype(wide) * spread(scale.astype(wide), *where)).astype(scale.dtype))
 
 
 def _for_all(t: TensorType) -> bool:

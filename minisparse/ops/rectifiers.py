@@ -12,6 +12,7 @@ import numpy as np
 
 from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.tensor_type import TensorType
+from minisparse.core.xp import asarray
 from minisparse.ops.constraints import plain_kind, plain_mix
 from minisparse.ops.dims import broadcast, may_equal, result_dtype
 from minisparse.ops.elementwise import FLOATING, float_samples, function_op
@@ -41,7 +42,7 @@ def _with_parameters(function: Callable[..., Array]) -> Callable[[Sequence[Array
         (x,) = operands
         wide = accumulator(x.dtype)
         given = [wide.type(value) for value in attrs.values()]
-        return np.asarray(function(x.astype(wide, copy=False), *given)).astype(x.dtype, copy=False)
+        return asarray(function(x.astype(wide, copy=False), *given)).astype(x.dtype, copy=False)
 
     return dense
 

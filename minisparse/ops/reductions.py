@@ -11,6 +11,7 @@ import numpy as np
 
 from minisparse.core.dtypes import Array, DType, accumulator
 from minisparse.core.tensor_type import TensorType
+from minisparse.core.xp import asarray, namespace
 from minisparse.ops.activations import stored_samples
 from minisparse.ops.constraints import are_ints, plain_kind, plain_mix
 from minisparse.ops.hard_matrices import hard_matrices, random_values
@@ -65,6 +66,22 @@ def reduced_type(types: Types, attrs: Attrs) -> TensorType:
     return TensorType(tuple(shape), x.dtype)
 
 
+def largest_along(x: Array, worst: Any, axis: Any, keepdims: bool = True) -> Array:
+    """Return the largest along axes, ``worst`` where these have no elements; NaN wins."""
+    if x.size:
+        return asarray(x.max(axis=axis, keepdims=keepdims), x.dtype)
+    found: Array = namespace(x).full(x.sum(axis=axis, keepdims=keepdims).shape, worst, x.dtype)
+    return found
+
+
+def least_along(x: Array, worst: Any, axis: Any, keepdims: bool = True) -> Array:
+    """Return the least along axes, ``worst`` where these have no elements; NaN wins."""
+    if x.size:
+        return asarray(x.min(axis=axis, keepdims=keepdims), x.dtype)
+    found: Array = namespace(x).full(x.sum(axis=axis, keepdims=keepdims).shape, worst, x.dtype)
+    return found
+
+
 def _how(x: Array, attrs: Attrs) -> dict[str, Any]:
     return {"axis": reduced_axes(x.ndim, attrs["axes"]), "keepdims": bool(attrs["keepdims"])}
 
@@ -72,24 +89,22 @@ def _how(x: Array, attrs: Attrs) -> dict[str, Any]:
 def _sum(operands: Sequence[Array], attrs: Attrs) -> Array:
     (x,) = operands
     wide = accumulator(x.dtype)
-    return np.asarray(x.astype(wide).sum(dtype=wide, **_how(x, attrs))).astype(x.dtype)
+    return asarray(x.astype(wide).sum(dtype=wide, **_how(x, attrs))).astype(x.dtype)
 
 
 def _mean(operands: Sequence[Array], attrs: Attrs) -> Array:
     (x,) = operands
-    total = np.asarray(x.astype(accumulator(x.dtype)).sum(**_how(x, attrs)))
+    total = asarray(x.astype(accumulator(x.dtype)).sum(**_how(x, attrs)))
     count = x.size // total.size if total.size else 1
-    return np.asarray(total / total.dtype.type(count)).astype(x.dtype)
+    return asarray(total / total.dtype.type(count)).astype(x.dtype)
 
 
 def _max(operands: Sequence[Array], attrs: Attrs) -> Array:
-    (x,) = operands
-    return np.asarray(np.max(x, initial=lowest(x.dtype), **_how(x, attrs)), x.dtype)
+    return largest_along(operands[0], lowest(operands[0].dtype), **_how(operands[0], attrs))
 
 
 def _min(operands: Sequence[Array], attrs: Attrs) -> Array:
-    (x,) = operands
-    return np.asarray(np.min(x, initial=highest(x.dtype), **_how(x, attrs)), x.dtype)
+    return least_along(operands[0], highest(operands[0].dtype), **_how(operands[0], attrs))
 
 
 _CHOICES: tuple[dict[str, Any], ...] = (

@@ -84,6 +84,7 @@ EXPAND = Op(
     no_flops,
     _expand_samples,
     moves=True,
+    told=(1,),
 )
 
 
@@ -125,4 +126,5 @@ TILE = Op(
     lambda operands, attrs: np.tile(operands[0], as_ints(operands[1])),
     no_flops,
     _tile_samples,
+    told=(1,),
 )

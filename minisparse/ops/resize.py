@@ -14,6 +14,7 @@ from minisparse.core.dtypes import Array, is_plain
 from minisparse.core.errors import DTypeError
 from minisparse.core.symbolic import UNKNOWN, Dim, multiply
 from minisparse.core.tensor_type import Known, TensorType, known_type
+from minisparse.core.xp import namespace
 from minisparse.ops.axes import are_axes, is_vector, length, settled
 from minisparse.ops.constraints import kind_of
 from minisparse.ops.dims import may_equal
@@ -128,7 +129,7 @@ def _resize(operands: Sequence[Array], attrs: Attrs) -> Array:
     if attrs["mode"] == "nearest":
         y = x
         for axis, how in found.items():
-            y = np.take(y, how.places[:, 0], axis)
+            y = np.take(y, namespace(x).asarray(how.places[:, 0]), axis)
         y = y if found else y.copy()
     else:
         y = x.astype(computed_in(x.dtype))
@@ -143,7 +144,8 @@ def fill_outside(y: Array, taps: Mapping[int, Taps], attrs: Attrs) -> Array:
     value = rounded_to(np.array(attrs["extrapolation_value"], np.float64), y.dtype)
     for axis, found in taps.items():
         if found.outside.any():
-            y[(slice(None),) * axis + (found.outside,)] = value
+            outside = namespace(y).asarray(np.flatnonzero(found.outside))
+            y[(slice(None),) * axis + (outside,)] = value
     return y
 
 
@@ -256,4 +258,5 @@ RESIZE = Op(
         "axes": None,
         "keep_aspect_ratio_policy": "stretch",
     },
+    told=(1, 2, 3),
 )  # fmt: skip

@@ -4,6 +4,7 @@ With a reduction, updates are added to, multiplied with, or compared with what i
 them where several go to one place. Without, the last of them in memory order stays.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.errors import ShapeError
 from minisparse.core.symbolic import Dim
 from minisparse.core.tensor_type import TensorType
+from minisparse.core.xp import namespace
+from minisparse.gpu.segments import add_runs, reduce_segments
 from minisparse.ops.axes import dtypes_are, has_axis, may_lie_within
 from minisparse.ops.dims import may_equal, result_dtype
 from minisparse.ops.hard_matrices import random_values
@@ -58,9 +61,33 @@ def _written(x: Array, index: tuple[Array, ...], updates: Array, reduction: str)
         found[index] = updates
         return found
     wide = accumulator(dtype)
+    if namespace(x) is not np:
+        return _in_order(x.astype(wide), index, updates.astype(wide), combine).astype(dtype)
     found = x.astype(wide)
     combine.at(found, index, updates.astype(wide))
     return found.astype(dtype)
+
+
+def _in_order(x: Array, index: tuple[Array, ...], updates: Array, combine: np.ufunc) -> Array:
+    """Return the same where arrays lie on a device, where ``at`` would add in any order.
+
+    What is there and its updates are brought together, and each such run is reduced.
+    """
+    xp, lead = namespace(x), x.shape[: len(index)]
+    count, rest = math.prod(lead), math.prod(x.shape[len(lead) :])
+    place = xp.zeros((), np.int64)
+    for part, length in zip(index, lead, strict=True):
+        place = place * length + part
+    place = xp.concatenate([xp.arange(count), place.reshape(-1)])
+    order = xp.argsort(place, kind="stable")
+    values = xp.concatenate([x.reshape(count, rest), updates.reshape(-1, rest)])[order]
+    bounds = xp.searchsorted(place[order], xp.arange(count + 1))
+    found: Array = xp.empty((count, rest), x.dtype)
+    if combine is np.add:  # one after the other, as "at" does in main memory
+        add_runs(values, bounds, found)
+    else:
+        reduce_segments(combine, values, bounds, found)
+    return found.reshape(x.shape)
 
 
 def _flops(types: Types, attrs: Attrs) -> int:
@@ -150,6 +177,7 @@ SCATTER_ELEMENTS = Op(
     _flops,
     _elements_samples,
     attrs={"axis": 0, "reduction": "none"},
+    fetches=1,
 )
 
 
@@ -222,4 +250,5 @@ SCATTER_ND = Op(
     _flops,
     _nd_samples,
     attrs={"reduction": "none"},
+    fetches=8,
 )

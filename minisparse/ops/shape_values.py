@@ -75,6 +75,7 @@ SHAPE = Op(
     no_flops,
     _shape_samples,
     attrs={"start": 0, "end": None},
+    of_sizes=True,
 )
 
 
@@ -99,6 +100,7 @@ SIZE = Op(
     lambda operands, attrs: np.array(operands[0].size, np.int64),
     no_flops,
     _size_samples,
+    of_sizes=True,
 )
 
 
@@ -214,6 +216,7 @@ RANGE = Op(
     _range,
     no_flops,
     _range_samples,
+    told=(0, 1, 2),
 )
 
 
@@ -279,4 +282,5 @@ CONSTANT_OF_SHAPE = Op(
     no_flops,
     _fill_samples,
     attrs={"value": 0.0, "dtype": "float32"},
+    told=(0,),
 )

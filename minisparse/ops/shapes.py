@@ -164,6 +164,7 @@ RESHAPE = Op(
     _reshape_samples,
     attrs={"allowzero": 0},
     moves=True,
+    told=(1,),
 )
 
 

@@ -163,4 +163,5 @@ SLICE = Op(
     no_flops,
     _samples,
     moves=True,
+    told=(1, 2, 3, 4),
 )

@@ -14,6 +14,7 @@ from minisparse.core.triplets import Triplets
 from minisparse.ops.constraints import are_ints, has_kind
 from minisparse.ops.hard_matrices import hard_matrices, random_triplets, random_values
 from minisparse.ops.op import Attrs, Constraint, Op, Sample, Types
+from minisparse.ops.reductions import largest_along
 
 
 def _dense(operands: Sequence[Array], attrs: Attrs) -> Array:
@@ -31,7 +32,7 @@ def softmax_of_rows(x: Array) -> Array:
     array([[0.5, 0.5],
            [1. , 0. ]])
     """
-    weights = np.exp(x - x.max(axis=-1, keepdims=True, initial=-np.inf))
+    weights = np.exp(x - largest_along(x, -np.inf, -1))
     result: Array = weights / weights.sum(axis=-1, keepdims=True)
     return result
 

@@ -110,4 +110,5 @@ SPGEMM = Op(
     _samples,
     sparse=(0, 1),
     sums_products=True,
+    fetches=2,
 )

@@ -8,6 +8,7 @@ from minisparse.core.dtypes import Array
 from minisparse.core.errors import ShapeError
 from minisparse.core.symbolic import UNKNOWN
 from minisparse.core.tensor_type import TensorType
+from minisparse.core.xp import asarray
 from minisparse.ops.axes import (
     are_axes,
     as_ints,
@@ -55,11 +56,11 @@ _ONES = "every axis that goes must have length 1; without axes every length must
 def _squeeze(operands: Sequence[Array], attrs: Attrs) -> Array:
     x, *rest = operands
     if not rest:
-        return np.asarray(x.squeeze())
+        return asarray(x.squeeze())
     axes = as_ints(rest[0])
     if any(x.shape[axis] != 1 for axis in axes):
         raise ShapeError(f"squeeze (C4): X is {list(x.shape)}, axes {list(axes)}: {_ONES}")
-    return np.asarray(x.squeeze(axes))
+    return asarray(x.squeeze(axes))
 
 
 def _squeeze_samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -94,6 +95,7 @@ SQUEEZE = Op(
     no_flops,
     _squeeze_samples,
     moves=True,
+    told=(1,),
 )
 
 
@@ -145,4 +147,5 @@ UNSQUEEZE = Op(
     no_flops,
     _unsqueeze_samples,
     moves=True,
+    told=(1,),
 )

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import UsageError
+from minisparse.core.xp import to_device
 from minisparse.dispatch import Plan
 from minisparse.dispatch.memory_plan import MemoryPlan, expected_sizes, plan_memory
+from minisparse.dispatch.placement import moved
 from minisparse.graph.feeds import check_feeds
 from minisparse.runtime.interpreter import run
 from minisparse.runtime.trace import Trace, trace
@@ -79,6 +81,8 @@ class Executable(Plan):
     def verify(self, feeds: Mapping[str, Any], columns: int = 16) -> "list[NodeJudgement]":
         """Run the plan and have the oracle judge each node on the node's own operands.
 
+        Of a plan for a GPU all values are fetched for it.
+
         Parameters
         ----------
         feeds : mapping
@@ -88,7 +92,8 @@ class Executable(Plan):
         """
         from minisparse.oracle import verify_nodes  # which most runs do without
 
-        return verify_nodes(self.graph, self.trace(feeds).values, columns=columns)
+        values = {name: moved(x, "cpu") for name, x in self.trace(feeds).values.items()}
+        return verify_nodes(self.graph, values, columns=columns)
 
     def verify_outputs(self, feeds: Mapping[str, Any]) -> dict[str, float]:
         """Run the plan, and the graph it was made of exactly; return how far the outputs are apart.
@@ -99,11 +104,14 @@ class Executable(Plan):
         from minisparse.oracle import distances, run_exact  # which most runs do without
 
         given = check_feeds(self.graph, feeds)
-        return distances(self.run(given), run_exact(self.given, given))
+        found, here = (
+            {n: to_device(x, "cpu") for n, x in xs.items()} for xs in (self.run(given), given)
+        )
+        return distances(found, run_exact(self.given, here))
 
     def __repr__(self) -> str:
         """Return one line: model, target, number of steps."""
-        return f"Plan('{self.graph.name}' for {self.target.machine.name}, {len(self.steps)} steps)"
+        return f"Plan('{self.graph.name}' for {self._place}, {len(self.steps)} steps)"
 
     def __str__(self) -> str:
         """Return one row per step: node, op, kernel, why."""
@@ -111,9 +119,13 @@ class Executable(Plan):
 
     def _repr_html_(self) -> str:
         """Return the card for a notebook."""
-        return card(
-            f"Plan {self.graph.name} for {self.target.machine.name}", table(_HEADERS, self._rows())
-        )
+        return card(f"Plan {self.graph.name} for {self._place}", table(_HEADERS, self._rows()))
+
+    @property
+    def _place(self) -> str:
+        """What it was compiled for: a machine's name, and that it runs on a GPU where it does."""
+        name = self.target.machine.name
+        return f"gpu ({name})" if self.target.device == "gpu" else name
 
     def _rows(self) -> list[tuple[str, ...]]:
         return [(s.node.name, s.node.op.name, s.chosen.name, s.why) for s in self.steps]

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from minisparse.core.errors import UsageError
 from minisparse.dispatch import Plan
 from minisparse.dispatch.memory_plan import lay_out_values, plan_memory, sizes_in, values_at
 from minisparse.graph import Graph
@@ -21,7 +22,9 @@ class Memory:
     Attributes
     ----------
     weights : int
-        Bytes of all constants as stored; what kernels packed of them comes on top.
+        Bytes of all constants as stored.
+    packed : int
+        Bytes that kernels packed of them besides, once, and keep.
     predicted : int
         Most bytes of values between nodes: the arena and what is allocated besides, results
         included, inputs not.
@@ -32,6 +35,7 @@ class Memory:
     """
 
     weights: int
+    packed: int
     predicted: int
     measured: int
     peak: int
@@ -39,8 +43,8 @@ class Memory:
     def __str__(self) -> str:
         """Return a phrase."""
         return (
-            f"weights {human_bytes(self.weights)}, values {human_bytes(self.predicted)} "
-            f"(with scratch {human_bytes(self.measured)})"
+            f"weights {human_bytes(self.weights)}, packed besides {human_bytes(self.packed)}, "
+            f"values {human_bytes(self.predicted)} (with scratch {human_bytes(self.measured)})"
         )
 
 
@@ -57,6 +61,11 @@ def measure_memory(plan: Plan, feeds: Mapping[str, Any]) -> Memory:
     feeds : mapping
         From input names to arrays.
     """
+    if plan.placement is not None:
+        raise UsageError(
+            "measure_memory watches main memory, and the plan runs on the GPU: ask CuPy, as in "
+            "cupy.get_default_memory_pool().total_bytes()"
+        )
     given = check_feeds(plan.graph, feeds)
     sizes = sizes_of(plan.graph, given)
     plan.arenas.release()  # one that served larger inputs would be too large
@@ -76,7 +85,8 @@ def measure_memory(plan: Plan, feeds: Mapping[str, Any]) -> Memory:
             tracemalloc.stop()
     values = max(foretold.values, default=0)
     measured = peak - before + _arena_bytes(plan)
-    return Memory(plan.graph.weight_bytes, values, measured, foretold.peak)
+    packed = sum(weight.packed for weight in foretold.weights)
+    return Memory(plan.graph.weight_bytes, packed, values, measured, foretold.peak)
 
 
 def _arena_bytes(plan: Plan) -> int:

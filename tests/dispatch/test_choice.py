@@ -114,12 +114,12 @@ def test_reasons_tell_the_ratio_and_what_the_time_goes_into() -> None:
     found = rank(graph, node, target)
     chosen, slow = found[0], max(found, key=lambda c: c.seconds)
     ratio = slow.seconds / chosen.seconds
-    assert why_not(slow, chosen, target).startswith(f"{ratio:.2f} times as long: ")
+    assert why_not(slow, chosen, target).startswith(f"{ratio:.2f}x slower: ")
     assert reason(chosen, found, target).startswith("predicted ")
     assert reason(chosen, found[:1], target) == "the only way there is"
     slower = replace(slow, measured_seconds=3.0)
     faster = replace(chosen, measured_seconds=2.0)
-    assert why_not(slower, faster, target) == "measured 1.50 times as long"
+    assert why_not(slower, faster, target) == "measured 1.50x slower"
     assert reason(faster, (faster, slower), target) == f"measured 1.50 times as fast as {slow.name}"
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,10 +12,12 @@ from minisparse.core.dtypes import Array
 from minisparse.core.errors import UsageError
 from minisparse.cost import candidates
 from minisparse.dispatch import counterfactual
+from minisparse.dispatch.difference_why import why_otherwise
 from minisparse.dispatch.explanation import NodeExplanation
 from minisparse.formats import find_pattern
 from minisparse.graph import Graph, GraphBuilder
 from minisparse.runtime import Executable
+from minisparse.show import human_seconds
 
 RNG = np.random.default_rng(0)
 SIZE = 512
@@ -57,7 +60,7 @@ def test_the_parts_say_why_the_others_lost() -> None:
     slowest = node.candidates[-1]
     assert not slowest.chosen
     ratio = slowest.seconds / node.chosen.seconds
-    assert slowest.why.startswith(f"{ratio:.2f} times as long: ")
+    assert slowest.why.startswith(f"{ratio:.2f}x slower: ")
 
 
 def test_a_sparse_filter_still_has_its_dense_candidate() -> None:
@@ -143,7 +146,9 @@ def test_two_plans_are_compared_node_by_node() -> None:
     assert found.otherwise == ("fc",)
     assert "1 of 3 nodes" in str(found)
     assert max(map(len, str(found).splitlines())) <= 80
-    assert "differs" in found._repr_html_()
+    assert found.reasons == {"fc": "asked for in B"}
+    assert "asked for in B" in str(found)
+    assert "asked for in B" in found._repr_html_()
     none = PLAN.explain().diff(ms.compile(unlike()).explain())
     assert len(none.otherwise) == len(none.nodes)
 
@@ -194,3 +199,73 @@ def test_the_dense_twin_of_a_stored_filter_has_its_measured_time() -> None:
     plan = ms.compile(b.build({"y": y}), policy="measured")
     dense = next(c for c in plan.step("conv").candidates if c.layout.format == "dense")
     assert dense.measured_seconds is not None
+
+
+def test_names_are_whole_and_each_loser_has_its_reason_at_80_columns() -> None:
+    text = str(PLAN.explain())
+    assert "..." not in text
+    for c in explained().candidates:
+        assert f" {c.name} " in text
+        assert c.chosen or " ".join(c.why.split()[:2]) in text
+
+
+def test_the_way_of_a_kernel_is_in_text_page_and_data() -> None:
+    node = explained()
+    ways = {c.name: c.way for c in node.candidates}
+    assert ways == {c.name: c.work.way for c in PLAN.step("fc").candidates}
+    assert ways["bsr 32x32 vectorized"] == "blocks"
+    assert ">blocks<" in node._repr_html_()
+    (data,) = (n for n in PLAN.explain().as_data()["nodes"] if n["name"] == "fc")
+    assert {c["name"]: c["way"] for c in data["candidates"]} == ways
+
+
+def test_what_is_packed_is_measured_of_the_chosen_and_predicted_of_others() -> None:
+    node, (weight,) = explained(), PLAN.memory().weights
+    assert node.chosen.packed_measured
+    assert node.chosen.packed_bytes == weight.packed > 0
+    others = {c.name: c for c in node.candidates if not c.chosen}
+    assert not any(c.packed_measured for c in others.values())
+    assert others["dense vectorized"].packed_bytes == 0
+    blocks = others["bsr 16x16 vectorized"].packed_bytes
+    assert blocks is not None
+    assert blocks == pytest.approx(others["bsr 16x16 vectorized"].weight_bytes, rel=0.1)
+    assert "  ~" in str(node)
+
+
+def test_equal_prices_go_to_the_smaller_weight_and_then_by_name() -> None:
+    (csr,) = (c for c in PLAN.step("fc").candidates if c.name == "csr vectorized")
+    small, named = replace(csr, weight_bytes=1), replace(csr, level="a")
+    nudged = replace(small, price=replace(csr.price, calls=csr.price.calls * (1 + 1e-14)))
+    assert sorted([csr, named, small], key=type(csr).order) == [small, named, csr]
+    assert nudged.seconds >= csr.seconds
+    assert nudged.order() < csr.order()
+
+
+def test_a_choice_that_turned_names_the_part_and_the_rate() -> None:
+    plan = ms.compile(network(scattered(0.02)), sizes={"batch": 128})
+    here = plan.explain()
+    node = here.node("fc")
+    a, b = node.chosen, next(c for c in node.candidates if c.name == "dense vectorized")
+    slow = replace(a, price=replace(a.price, values=a.price.values + 10 * b.seconds), chosen=False)
+    slow = replace(slow, seconds=slow.price.seconds)
+    fast = replace(b, chosen=True)
+    turned = replace(node, candidates=(fast, slow))
+    said = why_otherwise(node, turned)
+    before, after = human_seconds(a.price.values), human_seconds(slow.price.values)
+    assert said.startswith(f"{a.name} moves values {before} -> {after}: ")
+    assert "B/s -> " in said
+    more = replace(slow, bytes=a.bytes * slow.price.values / a.price.values)
+    assert "B/s" not in why_otherwise(node, replace(node, candidates=(fast, more)))
+    assert why_otherwise(node, node) == ""
+    assert why_otherwise(node, None) == "only in A"
+
+
+def test_what_cannot_be_taken_is_listed_with_the_reason() -> None:
+    pytest.importorskip("scipy")
+    graph = ms.load(ms.examples.model_path("digits_mlp"))
+    node = ms.compile(graph, libraries=["scipy"]).explain().node("layer3")
+    refused = {r.name: r.why for r in node.rejected}
+    assert refused["bsr 4x4 scipy"].startswith("refused: SciPy has no padding")
+    assert "bsr 4x4 scipy" in str(node)
+    assert refused["bsr 4x4 scipy"] in node._repr_html_()
+    assert "bsr 4x4 scipy" not in {c.name for c in node.candidates}

@@ -14,7 +14,9 @@ from minisparse.kernels import PROVIDERS, execute, pack
 from minisparse.kernels.library import Offer
 from minisparse.ops import Op
 
-EVERY = [(name, op, format) for name, p in PROVIDERS.items() for op, format in p.offers]
+ON_CPU = tuple(name for name, p in PROVIDERS.items() if p.place == "cpu")
+"""Those whose operands lie where a test's usually do; the others: ``test_library_gpu.py``."""
+EVERY = [(name, op, format) for name in ON_CPU for op, format in PROVIDERS[name].offers]
 PRODUCTS = [(name, op, format) for name, op, format in EVERY if op in ("spmm", "spmv")]
 
 

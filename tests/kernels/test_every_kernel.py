@@ -18,7 +18,8 @@ from tests.kernels.reference import hold
 def levels(kernel: Kernel) -> list[str]:
     """Return its own levels, and the libraries that are installed and offer another."""
     offered = (kernel.op.name, kernel.format_name)
-    lent = [n for n, p in PROVIDERS.items() if offered in p.offers and p.is_installed]
+    here = {n: p for n, p in PROVIDERS.items() if p.place == "cpu" and p.is_installed}
+    lent = [n for n, p in here.items() if offered in p.offers]
     return [*kernel.levels, *lent]
 
 

@@ -19,6 +19,7 @@ from minisparse.kernels.library.provider import threads_asked
 from minisparse.ops import OPS
 from minisparse.oracle import exact, judge
 from tests.kernels.lent import (
+    ON_CPU,
     PRODUCTS,
     computed,
     needed,
@@ -93,7 +94,7 @@ def test_the_same_bits_on_any_number_of_threads(
     np.testing.assert_array_equal(results[0], results[2])
 
 
-@pytest.mark.parametrize("name", PROVIDERS)
+@pytest.mark.parametrize("name", ON_CPU)
 def test_a_prepared_matrix_outlives_the_one_it_was_made_of(name: str) -> None:
     needed(name)
     a = stored(some_triplets(), "csr")
@@ -111,7 +112,7 @@ def test_a_prepared_matrix_outlives_the_one_it_was_made_of(name: str) -> None:
     assert f"csr {name}" in repr(prepared)
 
 
-@pytest.mark.parametrize("name", PROVIDERS)
+@pytest.mark.parametrize("name", ON_CPU)
 def test_wide_indices_are_narrowed_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     needed(name)
     monkeypatch.setattr(index, "INT32_LIMIT", 10)
@@ -124,7 +125,7 @@ def test_wide_indices_are_narrowed_once(name: str, monkeypatch: pytest.MonkeyPat
         assert prepared.bytes == 4 * (wide.nnz + 61)
 
 
-@pytest.mark.parametrize("name", PROVIDERS)
+@pytest.mark.parametrize("name", ON_CPU)
 def test_threads_share_a_prepared_matrix(name: str) -> None:
     needed(name)
     a, b = stored(some_triplets(), "csr"), second("spmm", 84, 20)

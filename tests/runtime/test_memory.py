@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from itertools import combinations
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ from minisparse.core.dtypes import Array
 from minisparse.core.errors import UsageError
 from minisparse.dispatch.bound import GARBAGE, KEPT, run_instructions, run_plan
 from minisparse.dispatch.memory_plan import MemoryPlan, lay_out_values
+from minisparse.dispatch.weight_bytes import weights_of
 from minisparse.graph import Graph, GraphBuilder
 from minisparse.kernels import blas
 from minisparse.ops import GELU, GEMM, OPS, RELU
@@ -347,3 +349,24 @@ def test_a_weight_that_two_branches_capture_is_counted_once(op: str) -> None:
     plan = ms.compile(b.build({"y": y}))
     stored = sum(weight.stored for weight in plan.memory().weights)
     assert stored == w.nbytes
+
+
+def test_what_a_body_packs_for_itself_of_a_captured_weight_counts() -> None:
+    w = np.ones((32, 32), "float32")
+    body = Body(("x", "w"), (Node("y", OPS["spmm"], ("w", "x"), ("y",)),), ("y",))
+    b = ms.GraphBuilder("branches")
+    name = b.constant("w", w)
+    y = b.op(
+        "if_else", b.input("go", (), "bool"), b.input("x", (32, 32)), name,
+        then_branch=body, else_branch=body,
+    )  # fmt: skip
+    plan = ms.compile(b.build({"y": y}))
+    (step,) = (s for s in plan.steps if s.bodies)
+    bodies = {}
+    for size, (branch, inside) in enumerate(step.bodies.items(), 1):
+        packing = [replace(s, packed=SimpleNamespace(nbytes=1000 * size)) for s in inside.steps]
+        bodies[branch] = replace(inside, steps=tuple(packing))
+    steps = tuple(replace(s, bodies=bodies) if s is step else s for s in plan.steps)
+    weights = weights_of(replace(plan, steps=steps))
+    assert sum(weight.packed for weight in weights) == 3000
+    assert sum(weight.stored for weight in weights) == w.nbytes

@@ -144,7 +144,7 @@ def add_reference(call: "Call", expected: Sequence[TensorType] = ()) -> list[str
     _check_known(reference)
     op = Op(
         reference.name, tuple(f"x{i}" for i in range(len(names))), (),
-        reference.result, reference.dense, _no_flops, _no_samples,
+        reference.result, reference.dense, _no_flops, _no_samples, on_host=True,
     )  # fmt: skip
     results = call.draft.add(op, operands, {}, f"{call.name}:reference")
     types = tuple(call.draft.types[value] for value in operands)

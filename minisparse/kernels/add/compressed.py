@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from minisparse.formats import BSR, CSC, CSR
-from minisparse.kernels.kernel import Kernel
+from minisparse.kernels.kernel import Kernel, Level
 from minisparse.kernels.merge_counts import count_sums
 from minisparse.kernels.merging import bytes_moved, sums
+from minisparse.kernels.merging_on_device import SUMS
 from minisparse.kernels.wide import wide_dtype
 from minisparse.ops import ADD
 
@@ -47,6 +48,12 @@ def loops(a: CSR | CSC | BSR, b: CSR | CSC | BSR) -> CSR | CSC | BSR:
     return type(a)(values, np.array(indices, a.indices.dtype), np.array(indptr), a.shape)
 
 
-ADD_CSR = Kernel(ADD, CSR, bytes_moved, loops=loops, vectorized=sums, counts=count_sums)
-ADD_CSC = Kernel(ADD, CSC, bytes_moved, loops=loops, vectorized=sums, counts=count_sums)
-ADD_BSR = Kernel(ADD, BSR, bytes_moved, loops=loops, vectorized=sums, counts=count_sums)
+ADD_CSR = Kernel(
+    ADD, CSR, bytes_moved, loops=loops, vectorized=Level(sums, device=SUMS), counts=count_sums
+)
+ADD_CSC = Kernel(
+    ADD, CSC, bytes_moved, loops=loops, vectorized=Level(sums, device=SUMS), counts=count_sums
+)
+ADD_BSR = Kernel(
+    ADD, BSR, bytes_moved, loops=loops, vectorized=Level(sums, device=SUMS), counts=count_sums
+)

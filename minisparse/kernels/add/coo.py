@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from minisparse.formats import COO
-from minisparse.kernels.kernel import Kernel
+from minisparse.kernels.kernel import Kernel, Level
 from minisparse.kernels.merge_counts import count_sums_of_cells
 from minisparse.kernels.merging import bytes_moved, sums
+from minisparse.kernels.merging_on_device import SUMS
 from minisparse.kernels.wide import wide_dtype
 from minisparse.ops import ADD
 
@@ -51,4 +52,11 @@ def loops(a: COO, b: COO) -> COO:
     )
 
 
-ADD_COO = Kernel(ADD, COO, bytes_moved, loops=loops, vectorized=sums, counts=count_sums_of_cells)
+ADD_COO = Kernel(
+    ADD,
+    COO,
+    bytes_moved,
+    loops=loops,
+    vectorized=Level(sums, device=SUMS),
+    counts=count_sums_of_cells,
+)

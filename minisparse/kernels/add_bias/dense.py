@@ -4,6 +4,7 @@ import numpy as np
 
 from minisparse.core.dtypes import Array
 from minisparse.core.tensor_type import TensorType
+from minisparse.core.xp import asarray
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Kernel, Level
 from minisparse.ops import ADD_BIAS
@@ -40,7 +41,7 @@ def counts(c: Array, bias: Array) -> Counts:
 
 def vectorized(c: Array, bias: Array, out: Array | None = None) -> Array:
     """Add in one call."""
-    return np.asarray(np.add(c, by_rows(bias, c.ndim), out=out))
+    return asarray(np.add(c, by_rows(bias, c.ndim), out=out))
 
 
 ADD_BIAS_DENSE = Kernel(

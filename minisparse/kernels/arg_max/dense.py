@@ -11,7 +11,9 @@ import numpy as np
 
 from minisparse.core.dtypes import Array
 from minisparse.core.tensor_type import TensorType
+from minisparse.core.xp import asarray
 from minisparse.kernels.kernel import Kernel, Level
+from minisparse.kernels.meaning import by_meaning
 from minisparse.kernels.rows import rows_along
 from minisparse.kernels.threads import share, usable_threads
 from minisparse.ops import Op
@@ -36,7 +38,7 @@ def _vectorized(op: Op, x: Array, axis: int, keepdims: int, select_last_index: i
     few = x.size < _LEAST or n > _LONGEST or inner < n
     if few or x.dtype.kind not in "iuf" or (x.dtype.kind == "f" and x.dtype.itemsize < 4):
         attrs = {"axis": axis, "keepdims": keepdims, "select_last_index": select_last_index}
-        return np.asarray(op.dense((x,), attrs))
+        return asarray(op.dense((x,), attrs))
     lines = np.ascontiguousarray(x).reshape(outer, n, inner)
     found = np.empty((outer, inner), np.int64)
 
@@ -77,5 +79,15 @@ _WAYS: dict[tuple[str, bool], tuple[np.ufunc, np.ufunc]] = {
 }
 _OPS = {op.name: op for op in (ARG_MAX, ARG_MIN)}
 
-ARG_MAX_DENSE = Kernel(ARG_MAX, None, bytes_moved, vectorized=Level(partial(_vectorized, ARG_MAX)))
-ARG_MIN_DENSE = Kernel(ARG_MIN, None, bytes_moved, vectorized=Level(partial(_vectorized, ARG_MIN)))
+ARG_MAX_DENSE = Kernel(
+    ARG_MAX,
+    None,
+    bytes_moved,
+    vectorized=Level(partial(_vectorized, ARG_MAX), device=by_meaning(ARG_MAX)),
+)
+ARG_MIN_DENSE = Kernel(
+    ARG_MIN,
+    None,
+    bytes_moved,
+    vectorized=Level(partial(_vectorized, ARG_MIN), device=by_meaning(ARG_MIN)),
+)

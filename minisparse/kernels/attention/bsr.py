@@ -25,6 +25,8 @@ from minisparse.kernels.attention.blocks import (
     threads_for,
     vectors,
 )
+from minisparse.kernels.attention.on_device import ON_DEVICE
+from minisparse.kernels.attention.threads import GPU
 from minisparse.kernels.blas import one_thread
 from minisparse.kernels.counts import Counts, inside_blocks
 from minisparse.kernels.kernel import Kernel, Level, Work
@@ -186,6 +188,7 @@ ATTENTION_BSR = Kernel(
     BSR,
     bytes_moved,
     loops=loops,
-    vectorized=Level(vectorized, prepare, work, takes_out=True),
+    vectorized=Level(vectorized, prepare, work, takes_out=True, device=ON_DEVICE),
+    gpu=GPU,
     counts=counts,
 )

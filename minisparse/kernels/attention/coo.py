@@ -11,6 +11,8 @@ from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.tensor_type import TensorType
 from minisparse.formats import COO, Pattern
 from minisparse.kernels.attention import rows
+from minisparse.kernels.attention.on_device import ON_DEVICE
+from minisparse.kernels.attention.threads import GPU_COO
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Kernel, Level, Work
 from minisparse.ops import ATTENTION, Attrs
@@ -81,6 +83,7 @@ ATTENTION_COO = Kernel(
     COO,
     bytes_moved,
     loops=loops,
-    vectorized=Level(rows.run, prepare, work, takes_out=True),
+    vectorized=Level(rows.run, prepare, work, takes_out=True, device=ON_DEVICE),
+    gpu=GPU_COO,
     counts=counts,
 )

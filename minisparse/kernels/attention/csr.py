@@ -12,6 +12,8 @@ from minisparse.core.tensor_type import TensorType
 from minisparse.formats import CSR, Pattern
 from minisparse.formats.compressed import expand
 from minisparse.kernels.attention import rows
+from minisparse.kernels.attention.on_device import ON_DEVICE
+from minisparse.kernels.attention.threads import GPU
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Kernel, Level, Work
 from minisparse.ops import ATTENTION, Attrs
@@ -85,6 +87,7 @@ ATTENTION_CSR = Kernel(
     CSR,
     bytes_moved,
     loops=loops,
-    vectorized=Level(rows.run, prepare, work, takes_out=True),
+    vectorized=Level(rows.run, prepare, work, takes_out=True, device=ON_DEVICE),
+    gpu=GPU,
     counts=counts,
 )

@@ -11,6 +11,7 @@ from minisparse.core.tensor_type import TensorType
 from minisparse.kernels.attention.blocks import new_result, vectors
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Kernel, Level
+from minisparse.kernels.meaning import by_meaning
 from minisparse.kernels.softmax.runs import softmax_in_place
 from minisparse.ops import ATTENTION
 from minisparse.ops.attention import scale_of
@@ -86,6 +87,6 @@ ATTENTION_DENSE = Kernel(
     None,
     bytes_moved,
     loops=loops,
-    vectorized=Level(vectorized, takes_out=True),
+    vectorized=Level(vectorized, takes_out=True, device=by_meaning(ATTENTION)),
     counts=counts,
 )

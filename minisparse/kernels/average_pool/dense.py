@@ -11,6 +11,7 @@ from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.tensor_type import TensorType
 from minisparse.kernels.kernel import Kernel, Level
 from minisparse.kernels.max_pool.separable import Combining, combine_windows
+from minisparse.kernels.meaning import by_meaning
 from minisparse.ops.average_pool import AVERAGE_POOL, divisor
 from minisparse.ops.windows import numbers, places, sliding
 
@@ -54,5 +55,8 @@ def vectorized(
 
 
 AVERAGE_POOL_DENSE = Kernel(
-    AVERAGE_POOL, None, bytes_moved, vectorized=Level(vectorized, takes_out=True)
+    AVERAGE_POOL,
+    None,
+    bytes_moved,
+    vectorized=Level(vectorized, takes_out=True, device=by_meaning(AVERAGE_POOL)),
 )

@@ -7,6 +7,8 @@ FlashAttention (Dao et al., NeurIPS 2022), but that a block has whole rows of sc
 has to be scaled again. Which axes can be cut is found in :mod:`minisparse.kernels.chain.cuts`.
 """
 
+from functools import partial
+
 from minisparse.core.dtypes import Array
 from minisparse.core.tensor_type import TensorType
 from minisparse.formats import Pattern
@@ -30,6 +32,11 @@ def bytes_moved(*types: TensorType) -> int:
 def vectorized(*inputs: Array, body: Body, out: Array | None = None) -> Array:
     """Compute piece by piece, as a whole where that is not larger than a piece."""
     return Program(body)(*inputs, out=out)
+
+
+def _as_a_whole(*inputs: Array, body: Body, out: Array | None = None) -> Array:
+    """Compute one node after another: on a device nothing stays near between two calls."""
+    return Program(body, device=True)(*inputs, out=out)
 
 
 def work(pattern: Pattern | None, types: tuple[TensorType, ...], attrs: Attrs) -> Work:
@@ -62,9 +69,10 @@ def _flops(op: Op, types: tuple[TensorType, ...], attrs: Attrs) -> float:
     return op.flops(types, attrs)
 
 
+_ON_DEVICE = Level(_as_a_whole, takes_out=True, settle=partial(Program, device=True))
 CHAIN_DENSE = Kernel(
     CHAIN,
     None,
     bytes_moved,
-    vectorized=Level(vectorized, work=work, takes_out=True, settle=Program),
+    vectorized=Level(vectorized, work=work, takes_out=True, settle=Program, device=_ON_DEVICE),
 )

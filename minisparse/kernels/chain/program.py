@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minisparse.core.dtypes import Array, DType
+from minisparse.core.xp import asarray
 from minisparse.kernels.chain.cuts import Axes, find_cuts, is_pointwise, pieces_of
 from minisparse.kernels.execute import execute
 from minisparse.kernels.kernel import Level
@@ -91,9 +92,10 @@ class Pieces(NamedTuple):
 class Program:
     """A body with one output, to be called on its inputs again and again."""
 
-    def __init__(self, body: Body) -> None:
+    def __init__(self, body: Body, device: bool = False) -> None:
         self._body = body = _live(body)
-        self._steps = _steps(body)
+        self._steps = _steps(body, device)
+        self._device = device
         self._pointwise = all(is_pointwise(node.op) for node in body.nodes)
         self._multiplies = any(node.op.sums_products for node in body.nodes)
         short = self._pointwise and not any(node.op.name in LONG for node in body.nodes)
@@ -102,7 +104,7 @@ class Program:
 
     def __call__(self, *inputs: Array, out: Array | None = None) -> Array:
         """Return the output, in ``out`` if it is given."""
-        if not self._steps or not all(isinstance(x, np.ndarray) for x in inputs):
+        if self._device or not self._steps or not all(isinstance(x, np.ndarray) for x in inputs):
             return self._as_a_whole(inputs, out)
         told = [(x.shape, x.dtype, x.flags.c_contiguous) for x in inputs]
         key = (told, out is None or out.flags.c_contiguous)
@@ -122,7 +124,7 @@ class Program:
         result = found[-1] if found else inputs[self._body.inputs.index(self._body.outputs[0])]
         if out is None:
             shared = any(np.may_share_memory(result, x) for x in inputs)
-            return np.array(result) if shared else result
+            return result.copy() if shared else result
         if result is not out:
             out[...] = result
         return out
@@ -134,7 +136,7 @@ class Program:
             operands = [values[i] for i in step.reads]
             into = step is self._steps[-1] and step.takes_out and out is not None
             found = step.run(*operands, out=out) if into else step.run(*operands)
-            values.append(found if into else np.asarray(found))
+            values.append(found if into else asarray(found))
         return values[len(given) :]
 
     def _cut(self, inputs: Sequence[Array], out_is_contiguous: bool) -> Pieces | None:
@@ -208,7 +210,7 @@ class Program:
         ]
 
 
-def _steps(body: Body) -> list[Step]:
+def _steps(body: Body, device: bool) -> list[Step]:
     """Return the nodes, and a buffer for each that no later one disturbs while it is needed."""
     last = {name: i for i, node in enumerate(body.nodes) for name in node.inputs}
     last[body.outputs[0]] = len(body.nodes)
@@ -218,7 +220,7 @@ def _steps(body: Body) -> list[Step]:
     for i, node in enumerate(body.nodes):
         slot = next(s for s in itertools.count() if busy.get(s, -1) < i)
         busy[slot] = last.get(node.output, i)
-        run, takes_out = _call_of(node.op)
+        run, takes_out = _call_of(node.op, device)
         attrs = {**node.op.attrs, **node.attrs}
         reads = tuple(place[name] for name in node.inputs)
         steps.append(Step(partial(run, **attrs) if attrs else run, takes_out, reads, slot))
@@ -237,9 +239,9 @@ def _live(body: Body) -> Body:
     return replace(body, nodes=tuple(reversed(kept)))
 
 
-def _call_of(op: Op) -> tuple[Callable[..., Any], bool]:
+def _call_of(op: Op, device: bool) -> tuple[Callable[..., Any], bool]:
     """Return what computes an op on pieces, and whether it takes ``out=``."""
-    level = find_level(op, "dense", "vectorized")[1]
+    level = find_level(op, "dense", "vectorized")[1].on(device)
     if op.parts:
         return partial(_fused, op, level), True
     return (partial(_matmul, level), True) if op.name == "matmul" else (level.run, level.takes_out)
@@ -252,8 +254,8 @@ def _fused(op: Op, level: Level, *operands: Array, out: Array | None = None, **a
 def _matmul(level: Level, a: Array, b: Array, out: Array | None = None) -> Array:
     """Multiply stacks of matrices on this thread alone: the others have pieces of their own."""
     if a.dtype == b.dtype and a.dtype.char in "fd" and out is not None and out.dtype == a.dtype:
-        return np.asarray(np.matmul(a, b, out=out))
-    return np.asarray(level.run(a, b, out=out))
+        return asarray(np.matmul(a, b, out=out))
+    return asarray(level.run(a, b, out=out))
 
 
 def _lies_alike(inputs: Sequence[Array], shape: tuple[int, ...]) -> bool:

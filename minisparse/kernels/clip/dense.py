@@ -4,6 +4,7 @@ import numpy as np
 
 from minisparse.core.dtypes import Array
 from minisparse.core.tensor_type import TensorType
+from minisparse.core.xp import namespace
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Kernel, Level
 from minisparse.ops import CLIP
@@ -43,14 +44,15 @@ def vectorized(
     out: Array | None = None,
 ) -> Array:
     """Compare all elements with both bounds in one call."""
-    y = np.empty(x.shape, x.dtype) if out is None else out
+    xp = namespace(x)
+    y = xp.empty(x.shape, x.dtype) if out is None else out
     low = None if min is None else bound_in(min, x.dtype)
     high = None if max is None else bound_in(max, x.dtype)
-    if low is not None and high is not None and x.dtype.kind in "iuf":
+    if low is not None and high is not None and x.dtype.kind in "iuf" and xp is np:
         np.clip(x, low, high, out=y)
     elif low is None and high is None:
         np.copyto(y, x)
-    else:  # bfloat16 among them, for which NumPy has no clip
+    else:  # bfloat16 among them, for which NumPy has no clip; CuPy's takes no min above max
         given = x
         if low is not None:
             given = np.maximum(given, low, out=y)

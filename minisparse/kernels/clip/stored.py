@@ -6,7 +6,7 @@ It is zero at zero, so what is not stored stays zero, and so does padding.
 import numpy as np
 
 from minisparse.formats import BSR, COO, CSC, CSR, NM, Matrix
-from minisparse.kernels.cells import bytes_moved, each_cell_once
+from minisparse.kernels.cells import bytes_moved, each_cell_once, with_values
 from minisparse.kernels.clip import dense
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Kernel
@@ -37,7 +37,7 @@ def counts(x: Matrix, *, min: float | None, max: float | None) -> Counts:  # noq
 def vectorized(x: Matrix, *, min: float | None, max: float | None) -> Matrix:  # noqa: A002 - ONNX's names
     """Take the stored values for a plain array."""
     each_cell_once(x, "clip")
-    return x.with_data(dense.vectorized(x.data, min=min, max=max))
+    return with_values(x, dense.vectorized(x.data, min=min, max=max))
 
 
 CLIP_COO = Kernel(CLIP, COO, bytes_moved, loops=loops, vectorized=vectorized, counts=counts)

@@ -14,6 +14,7 @@ from minisparse.core.dtypes import Array
 from minisparse.formats import BSR
 from minisparse.kernels.conv.counts import count_frame, count_seen
 from minisparse.kernels.conv.filters import prepare_blocks, run
+from minisparse.kernels.conv.on_device import ON_DEVICE
 from minisparse.kernels.conv.windows import padded, windows_of
 from minisparse.kernels.conv.work import blocks_work, bytes_moved
 from minisparse.kernels.counts import Counts, inside_blocks
@@ -95,6 +96,6 @@ CONV_BSR = Kernel(
     BSR,
     bytes_moved,
     loops=loops,
-    vectorized=Level(run, prepare_blocks, blocks_work, fuses=True),
+    vectorized=Level(run, prepare_blocks, blocks_work, fuses=True, device=ON_DEVICE),
     counts=counts,
 )

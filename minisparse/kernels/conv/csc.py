@@ -13,6 +13,7 @@ from minisparse.core.dtypes import Array
 from minisparse.formats import CSC
 from minisparse.kernels.conv.counts import count_frame, count_seen
 from minisparse.kernels.conv.filters import prepare, run
+from minisparse.kernels.conv.on_device import ON_DEVICE
 from minisparse.kernels.conv.windows import padded, windows_of
 from minisparse.kernels.conv.work import bytes_moved, regrouped_work
 from minisparse.kernels.counts import Counts
@@ -90,6 +91,6 @@ CONV_CSC = Kernel(
     CSC,
     bytes_moved,
     loops=loops,
-    vectorized=Level(run, prepare, regrouped_work, fuses=True),
+    vectorized=Level(run, prepare, regrouped_work, fuses=True, device=ON_DEVICE),
     counts=counts,
 )

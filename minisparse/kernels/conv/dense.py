@@ -22,6 +22,7 @@ from minisparse.kernels.conv.windows import Windows, padded, windows_of
 from minisparse.kernels.conv.work import CALLS, bytes_moved, columns_type, rows_laid, with_columns
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Finish, Kernel, Level, Work
+from minisparse.kernels.meaning import by_meaning
 from minisparse.kernels.wide import common_dtype, wide_dtype
 from minisparse.ops import CONV, Attrs
 
@@ -176,6 +177,6 @@ CONV_DENSE = Kernel(
     None,
     bytes_moved,
     loops=loops,
-    vectorized=Level(vectorized, work=work, fuses=True),
+    vectorized=Level(vectorized, work=work, fuses=True, device=by_meaning(CONV)),
     counts=counts,
 )

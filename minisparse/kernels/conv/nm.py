@@ -13,6 +13,7 @@ from minisparse.core.dtypes import Array
 from minisparse.formats import NM
 from minisparse.kernels.conv.counts import count_frame
 from minisparse.kernels.conv.filters import prepare, run
+from minisparse.kernels.conv.on_device import ON_DEVICE
 from minisparse.kernels.conv.windows import padded, windows_of
 from minisparse.kernels.conv.work import bytes_moved, panels_work
 from minisparse.kernels.counts import Counts, inside_groups
@@ -85,6 +86,6 @@ CONV_NM = Kernel(
     NM,
     bytes_moved,
     loops=loops,
-    vectorized=Level(run, prepare, panels_work, fuses=True),
+    vectorized=Level(run, prepare, panels_work, fuses=True, device=ON_DEVICE),
     counts=counts,
 )

@@ -22,6 +22,7 @@ from minisparse.kernels.conv.tiles import Result
 from minisparse.kernels.conv.windows import windows_of
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Kernel, Level
+from minisparse.kernels.meaning import by_meaning
 from minisparse.kernels.wide import all_finite, common_dtype, wide_dtype
 from minisparse.ops.conv_transpose import CONV_TRANSPOSE, spread_size
 from minisparse.ops.windows import Sliding, numbers, seen_places, sliding
@@ -228,6 +229,6 @@ CONV_TRANSPOSE_DENSE = Kernel(
     None,
     bytes_moved,
     loops=loops,
-    vectorized=Level(vectorized, takes_out=True),
+    vectorized=Level(vectorized, takes_out=True, device=by_meaning(CONV_TRANSPOSE)),
     counts=counts,
 )

@@ -5,6 +5,7 @@ import numpy as np
 from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.tensor_type import TensorType
 from minisparse.kernels.kernel import Kernel, Level
+from minisparse.kernels.meaning import by_meaning
 from minisparse.kernels.quantize_linear.dense import along, in_parts
 from minisparse.ops.quantization import DEQUANTIZE_LINEAR, spread
 
@@ -43,5 +44,8 @@ def vectorized(
 
 
 DEQUANTIZE_LINEAR_DENSE = Kernel(
-    DEQUANTIZE_LINEAR, None, bytes_moved, vectorized=Level(vectorized, takes_out=True)
+    DEQUANTIZE_LINEAR,
+    None,
+    bytes_moved,
+    vectorized=Level(vectorized, takes_out=True, device=by_meaning(DEQUANTIZE_LINEAR)),
 )

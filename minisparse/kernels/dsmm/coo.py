@@ -6,7 +6,8 @@ from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.tensor_type import TensorType
 from minisparse.formats import COO
 from minisparse.kernels.counts import Counts
-from minisparse.kernels.dsmm import turned
+from minisparse.kernels.dsmm import threads, turned
+from minisparse.kernels.dsmm.on_device import ON_DEVICE
 from minisparse.kernels.kernel import Kernel, Level
 from minisparse.kernels.spmm_t import columns, coo
 from minisparse.ops import DSMM
@@ -39,6 +40,7 @@ DSMM_COO = Kernel(
     COO,
     bytes_moved,
     loops=loops,
-    vectorized=Level(turned.run, columns.prepare, turned.work, fuses=True),
+    vectorized=Level(turned.run, columns.prepare, turned.work, fuses=True, device=ON_DEVICE),
+    gpu=threads.ADDED,
     counts=counts,
 )

@@ -10,7 +10,8 @@ from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.tensor_type import TensorType
 from minisparse.formats import CSR
 from minisparse.kernels.counts import Counts
-from minisparse.kernels.dsmm import turned
+from minisparse.kernels.dsmm import threads, turned
+from minisparse.kernels.dsmm.on_device import ON_DEVICE
 from minisparse.kernels.kernel import Kernel, Level
 from minisparse.kernels.spmm_t import columns, csr
 from minisparse.ops import DSMM
@@ -46,6 +47,7 @@ DSMM_CSR = Kernel(
     CSR,
     bytes_moved,
     loops=loops,
-    vectorized=Level(turned.run, columns.prepare, turned.work, fuses=True),
+    vectorized=Level(turned.run, columns.prepare, turned.work, fuses=True, device=ON_DEVICE),
+    gpu=threads.ADDED,
     counts=counts,
 )

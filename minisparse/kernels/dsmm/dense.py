@@ -10,6 +10,7 @@ from minisparse.core.tensor_type import TensorType
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Finish, Kernel, Level, Work
 from minisparse.kernels.matmul.dense import finish_in_parts
+from minisparse.kernels.meaning import by_meaning
 from minisparse.kernels.product import product_work
 from minisparse.kernels.spmm import dense as spmm_dense
 from minisparse.kernels.spmm_t import dense
@@ -58,6 +59,6 @@ DSMM_DENSE = Kernel(
     None,
     bytes_moved,
     loops=loops,
-    vectorized=Level(vectorized, work=work, fuses=True),
+    vectorized=Level(vectorized, work=work, fuses=True, device=by_meaning(DSMM)),
     counts=counts,
 )

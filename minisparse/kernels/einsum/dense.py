@@ -14,6 +14,7 @@ from minisparse.core.dtypes import Array
 from minisparse.core.tensor_type import TensorType
 from minisparse.kernels.kernel import Kernel, Level, Work
 from minisparse.kernels.matmul.dense import product
+from minisparse.kernels.meaning import by_meaning
 from minisparse.kernels.wide import common_dtype, widen
 from minisparse.ops.einsum import EINSUM, Terms, lettered, terms_of
 from minisparse.ops.op import Attrs
@@ -99,4 +100,6 @@ def work(pattern: None, types: tuple[TensorType, ...], attrs: Attrs) -> Work:
     return Work(EINSUM.flops(types, attrs), bytes_moved(*types), calls=1, unit="matmul")
 
 
-EINSUM_DENSE = Kernel(EINSUM, None, bytes_moved, vectorized=Level(vectorized, work=work))
+EINSUM_DENSE = Kernel(
+    EINSUM, None, bytes_moved, vectorized=Level(vectorized, work=work, device=by_meaning(EINSUM))
+)

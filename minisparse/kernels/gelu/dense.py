@@ -18,8 +18,8 @@ from minisparse.kernels.pieces import in_pieces
 from minisparse.kernels.silu.dense import over_exponential
 from minisparse.ops import GELU
 
-_SCALE = math.sqrt(2 / math.pi)
-_CUBIC = 0.044715
+SCALE = math.sqrt(2 / math.pi)
+CUBIC = 0.044715
 
 
 def bytes_moved(x: TensorType) -> int:
@@ -35,7 +35,7 @@ def loops(x: Array, *, approximate: str) -> Array:
         if approximate == "none":
             y[i] = v * 0.5 * math.erfc(-v / math.sqrt(2))
         else:
-            y[i] = v * 0.5 * (1 + math.tanh(_SCALE * (v + _CUBIC * v * v * v)))
+            y[i] = v * 0.5 * (1 + math.tanh(SCALE * (v + CUBIC * v * v * v)))
     return y
 
 
@@ -59,8 +59,8 @@ def _exactly(x: Array, out: Array) -> None:
 
 def _by_tanh(x: Array, out: Array) -> None:
     t = x * x
-    t *= x.dtype.type(-2 * _SCALE * _CUBIC)
-    t += x.dtype.type(-2 * _SCALE)
+    t *= x.dtype.type(-2 * SCALE * CUBIC)
+    t += x.dtype.type(-2 * SCALE)
     t *= x
     over_exponential(x, t, out)
 

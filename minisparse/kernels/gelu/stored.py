@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from minisparse.formats import BSR, COO, CSC, CSR, NM, Matrix
-from minisparse.kernels.cells import bytes_moved, each_cell_once
+from minisparse.kernels.cells import bytes_moved, each_cell_once, with_values
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.gelu import dense
 from minisparse.kernels.kernel import Kernel
@@ -37,7 +37,7 @@ def counts(x: Matrix, *, approximate: str) -> Counts:
 def vectorized(x: Matrix, *, approximate: str) -> Matrix:
     """Take the stored values for a plain array."""
     each_cell_once(x, "gelu")
-    return x.with_data(dense.vectorized(x.data, approximate=approximate))
+    return with_values(x, dense.vectorized(x.data, approximate=approximate))
 
 
 GELU_COO = Kernel(GELU, COO, bytes_moved, loops=loops, vectorized=vectorized, counts=counts)

@@ -11,6 +11,7 @@ from minisparse.core.dtypes import Array
 from minisparse.core.tensor_type import TensorType
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Finish, Kernel, Level, Work
+from minisparse.kernels.meaning import by_meaning
 from minisparse.kernels.product import product_work
 from minisparse.kernels.wide import common_dtype, wide_dtype, widen
 from minisparse.ops import GEMM, Attrs
@@ -125,6 +126,6 @@ GEMM_DENSE = Kernel(
     None,
     bytes_moved,
     loops=loops,
-    vectorized=Level(vectorized, work=work, fuses=True),
+    vectorized=Level(vectorized, work=work, fuses=True, device=by_meaning(GEMM)),
     counts=counts,
 )

@@ -11,6 +11,7 @@ from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.tensor_type import TensorType
 from minisparse.kernels.kernel import Kernel, Level
 from minisparse.kernels.layer_normalization.dense import normalize
+from minisparse.kernels.meaning import by_meaning
 from minisparse.kernels.rows import in_rows
 from minisparse.ops.normalizations import GROUP_NORMALIZATION, INSTANCE_NORMALIZATION
 
@@ -58,11 +59,13 @@ GROUP_NORMALIZATION_DENSE = Kernel(
     GROUP_NORMALIZATION,
     None,
     bytes_moved,
-    vectorized=Level(group_normalization, takes_out=True),
+    vectorized=Level(group_normalization, takes_out=True, device=by_meaning(GROUP_NORMALIZATION)),
 )
 INSTANCE_NORMALIZATION_DENSE = Kernel(
     INSTANCE_NORMALIZATION,
     None,
     bytes_moved,
-    vectorized=Level(instance_normalization, takes_out=True),
+    vectorized=Level(
+        instance_normalization, takes_out=True, device=by_meaning(INSTANCE_NORMALIZATION)
+    ),
 )

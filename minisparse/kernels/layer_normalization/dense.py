@@ -13,6 +13,7 @@ from minisparse.core.dtypes import Array, DType, accumulator
 from minisparse.core.tensor_type import TensorType
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Kernel, Level
+from minisparse.kernels.meaning import by_meaning
 from minisparse.kernels.rows import in_rows, row_sums
 from minisparse.ops.normalizations import LAYER_NORMALIZATION
 
@@ -143,6 +144,6 @@ LAYER_NORMALIZATION_DENSE = Kernel(
     None,
     bytes_moved,
     loops=loops,
-    vectorized=Level(vectorized, takes_out=True),
+    vectorized=Level(vectorized, takes_out=True, device=by_meaning(LAYER_NORMALIZATION)),
     counts=counts,
 )

@@ -9,8 +9,9 @@ from minisparse.core.errors import MissingExtraError, UnsupportedOpError
 from minisparse.kernels.library.provider import Held, Offer, Provider
 from minisparse.ops.op import Types
 
-PREFERENCE = ("mkl", "torch", "scipy")
-"""In which order ``level="library"`` asks: fastest first, as measured; see docs/libraries.md."""
+PREFERENCE = ("mkl", "torch", "scipy", "cusparselt", "cusparse", "cupyx", "cublas", "tiles")
+"""In which order ``level="library"`` asks: fastest first, as measured; see docs/libraries.md. Those
+for graphics cards come last, and in an order that was not yet measured."""
 
 PROVIDERS: dict[str, Provider] = {
     p.name: p
@@ -22,7 +23,7 @@ PROVIDERS: dict[str, Provider] = {
 """Every provider by name, installed or not, the preferred ones first."""
 
 
-def choose(op: str, format: str, level: str, types: Types = ()) -> str:
+def choose(op: str, format: str, level: str, types: Types = (), place: str = "") -> str:
     """Return the name of the provider that will compute an op.
 
     Parameters
@@ -33,6 +34,9 @@ def choose(op: str, format: str, level: str, types: Types = ()) -> str:
         A provider's name, or ``"library"`` for the first that is installed and does not refuse.
     types : sequence of TensorType
         Of the op's operands, those of a fused op's base only, as far as they are known.
+    place : str
+        Where the operands lie, ``"cpu"`` or ``"gpu"``; nothing where that is not known, and then
+        ``"library"`` is one for the CPU.
 
     Raises
     ------
@@ -41,10 +45,13 @@ def choose(op: str, format: str, level: str, types: Types = ()) -> str:
     UnsupportedOpError
         If all refuse; the message says why.
     """
-    asked = PROVIDERS.values() if level == "library" else (PROVIDERS[level],)
+    if level == "library":
+        asked = [p for p in PROVIDERS.values() if p.place == (place or "cpu")]
+    else:
+        asked = [PROVIDERS[level]]
     reasons, missing = [], []
     for provider in asked:
-        why = provider.why_not(op, format, types)
+        why = _elsewhere(provider, place) or provider.why_not(op, format, types)
         if why:
             reasons.append(why)
         elif provider.is_installed:
@@ -53,6 +60,17 @@ def choose(op: str, format: str, level: str, types: Types = ()) -> str:
             missing.append(provider.missing)
     text = f"{op} of {format} at level '{level}': {'; '.join(missing + reasons)}"
     raise MissingExtraError(text) if missing else UnsupportedOpError(text)
+
+
+def _elsewhere(provider: Provider, place: str) -> str:
+    """Return why a provider cannot be given operands that lie at a place; empty where it can."""
+    if place in ("", provider.place):
+        return ""
+    where = "on a graphics card" if provider.place == "gpu" else "in the host's memory"
+    return (
+        f"{provider.title} computes with what lies {where}: bring operands there with "
+        f"A.to_device('{provider.place}')"
+    )
 
 
 __all__ = ["PREFERENCE", "PROVIDERS", "Held", "Offer", "Provider", "choose"]

@@ -46,7 +46,8 @@ class Provider:
     title : str
         As its authors write it.
     package : str
-        The distribution that ``pip`` knows, for its version.
+        The distribution that ``pip`` knows, for its version; where it is one of several, all, with
+        spaces between them.
     extra : str
         The extra of minisparse that installs it.
     is_found : callable
@@ -55,6 +56,8 @@ class Provider:
         From names of op and format to what is offered.
     refused : mapping
         From names of op and format to why they are not offered, though the library has them.
+    place : str
+        Where its operands lie: ``"cpu"``, or ``"gpu"`` for CuPy's arrays on a graphics card.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Provider:
     is_found: Callable[[], bool]
     offers: Mapping[tuple[str, str], Offer]
     refused: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    place: str = "cpu"
 
     @property
     def is_installed(self) -> bool:
@@ -78,17 +82,20 @@ class Provider:
     @property
     def missing(self) -> str:
         """What to say where it is not installed."""
-        return f"{self.title} is not installed: {self.install}"
+        here = ", or no graphics card is found" if self.place == "gpu" else ""
+        return f"{self.title} is not installed{here}: {self.install}"
 
     @property
     def version(self) -> str:
         """Its version; empty where ``pip`` does not know it."""
         from importlib import metadata  # nearly as slow to import as all of the kernels
 
-        try:
-            return metadata.version(self.package)
-        except metadata.PackageNotFoundError:
-            return ""
+        for package in self.package.split():
+            try:
+                return metadata.version(package)
+            except metadata.PackageNotFoundError:
+                continue
+        return ""
 
     def why_not(self, op: str, format: str, types: Types) -> str:
         """Return why an op cannot be computed here; empty where it can, or nothing is known yet.

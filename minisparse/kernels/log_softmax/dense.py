@@ -10,6 +10,7 @@ from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.tensor_type import TensorType
 from minisparse.kernels.counts import Counts, widened_bytes
 from minisparse.kernels.kernel import Kernel, Level
+from minisparse.kernels.meaning import by_meaning
 from minisparse.kernels.rows import in_rows, row_sums, rows_along
 from minisparse.kernels.scratch import scratch
 from minisparse.ops.log_softmax import LOG_SOFTMAX
@@ -64,6 +65,6 @@ LOG_SOFTMAX_DENSE = Kernel(
     None,
     bytes_moved,
     loops=loops,
-    vectorized=Level(vectorized, takes_out=True),
+    vectorized=Level(vectorized, takes_out=True, device=by_meaning(LOG_SOFTMAX)),
     counts=counts,
 )

@@ -11,8 +11,10 @@ import numpy as np
 
 from minisparse.core.dtypes import Array
 from minisparse.core.tensor_type import TensorType
+from minisparse.core.xp import asarray
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Finish, Kernel, Level, Work
+from minisparse.kernels.meaning import by_meaning
 from minisparse.kernels.threads import share, usable_threads
 from minisparse.kernels.wide import common_dtype, wide_dtype, widen
 from minisparse.ops.matmul import MATMUL
@@ -117,7 +119,7 @@ def product(a: Array, b: Array, out: Array | None = None) -> Array:
     (2, 3, 5)
     """
     if a.ndim < 2 or b.ndim < 2:
-        return np.asarray(np.matmul(a, b, out=out))
+        return asarray(np.matmul(a, b, out=out))
     a, b = _for_blas(a), _for_blas(b)
     if b.ndim == 2 and a.ndim > 2:
         return _rows_at_once(a, b, out)
@@ -125,7 +127,7 @@ def product(a: Array, b: Array, out: Array | None = None) -> Array:
     steps = a.shape[-2] * a.shape[-1] * b.shape[-1] * int(np.prod(stack, dtype=np.int64))
     threads = usable_threads()
     if not stack or max(stack) < threads or threads == 1 or steps < _SHARED:
-        return np.asarray(np.matmul(a, b, out=out))
+        return asarray(np.matmul(a, b, out=out))
     c = np.empty((*stack, a.shape[-2], b.shape[-1]), a.dtype) if out is None else out
     axis = stack.index(max(stack)) - len(stack) - 2
     share(partial(_one_part, a, b, c, axis), _parts(max(stack), threads), threads)
@@ -178,6 +180,6 @@ MATMUL_DENSE = Kernel(
     None,
     bytes_moved,
     loops=loops,
-    vectorized=Level(vectorized, work=work, fuses=True),
+    vectorized=Level(vectorized, work=work, fuses=True, device=by_meaning(MATMUL)),
     counts=counts,
 )

@@ -11,6 +11,7 @@ from minisparse.core.dtypes import Array
 from minisparse.core.tensor_type import TensorType
 from minisparse.kernels.kernel import Kernel, Level
 from minisparse.kernels.max_pool.separable import Combining, combine_windows
+from minisparse.kernels.meaning import by_meaning
 from minisparse.ops import MAX_POOL
 from minisparse.ops.max_pool import lowest
 from minisparse.ops.windows import numbers, places, sliding
@@ -38,4 +39,9 @@ def vectorized(
     return combine_windows(x, slide, Combining(np.maximum, lowest(x.dtype), x.dtype), y)
 
 
-MAX_POOL_DENSE = Kernel(MAX_POOL, None, bytes_moved, vectorized=Level(vectorized, takes_out=True))
+MAX_POOL_DENSE = Kernel(
+    MAX_POOL,
+    None,
+    bytes_moved,
+    vectorized=Level(vectorized, takes_out=True, device=by_meaning(MAX_POOL)),
+)

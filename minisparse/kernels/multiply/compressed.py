@@ -12,9 +12,10 @@ import numpy as np
 
 from minisparse.formats import BSR, CSC, CSR
 from minisparse.kernels.cells import each_cell_once
-from minisparse.kernels.kernel import Kernel
+from minisparse.kernels.kernel import Kernel, Level
 from minisparse.kernels.merge_counts import count_products
 from minisparse.kernels.merging import bytes_moved, products
+from minisparse.kernels.merging_on_device import PRODUCTS
 from minisparse.ops import MULTIPLY
 
 
@@ -46,11 +47,26 @@ def loops(a: CSR | CSC | BSR, b: CSR | CSC | BSR) -> CSR | CSC | BSR:
 
 
 MULTIPLY_CSR = Kernel(
-    MULTIPLY, CSR, bytes_moved, loops=loops, vectorized=products, counts=count_products
+    MULTIPLY,
+    CSR,
+    bytes_moved,
+    loops=loops,
+    vectorized=Level(products, device=PRODUCTS),
+    counts=count_products,
 )
 MULTIPLY_CSC = Kernel(
-    MULTIPLY, CSC, bytes_moved, loops=loops, vectorized=products, counts=count_products
+    MULTIPLY,
+    CSC,
+    bytes_moved,
+    loops=loops,
+    vectorized=Level(products, device=PRODUCTS),
+    counts=count_products,
 )
 MULTIPLY_BSR = Kernel(
-    MULTIPLY, BSR, bytes_moved, loops=loops, vectorized=products, counts=count_products
+    MULTIPLY,
+    BSR,
+    bytes_moved,
+    loops=loops,
+    vectorized=Level(products, device=PRODUCTS),
+    counts=count_products,
 )

@@ -11,9 +11,10 @@ import numpy as np
 
 from minisparse.formats import COO
 from minisparse.kernels.cells import each_cell_once
-from minisparse.kernels.kernel import Kernel
+from minisparse.kernels.kernel import Kernel, Level
 from minisparse.kernels.merge_counts import count_products_of_cells
 from minisparse.kernels.merging import bytes_moved, products
+from minisparse.kernels.merging_on_device import PRODUCTS
 from minisparse.ops import MULTIPLY
 
 
@@ -47,5 +48,10 @@ def loops(a: COO, b: COO) -> COO:
 
 
 MULTIPLY_COO = Kernel(
-    MULTIPLY, COO, bytes_moved, loops=loops, vectorized=products, counts=count_products_of_cells
+    MULTIPLY,
+    COO,
+    bytes_moved,
+    loops=loops,
+    vectorized=Level(products, device=PRODUCTS),
+    counts=count_products_of_cells,
 )

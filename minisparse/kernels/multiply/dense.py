@@ -6,6 +6,7 @@ import numpy as np
 
 from minisparse.core.dtypes import Array
 from minisparse.core.tensor_type import TensorType
+from minisparse.core.xp import asarray
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Kernel, Level
 from minisparse.ops import MULTIPLY
@@ -42,7 +43,7 @@ def counts(a: Array, b: Array) -> Counts:
 
 def vectorized(a: Array, b: Array, out: Array | None = None) -> Array:
     """Multiply in one call."""
-    return np.asarray(np.multiply(a, b, out=out))
+    return asarray(np.multiply(a, b, out=out))
 
 
 MULTIPLY_DENSE = Kernel(

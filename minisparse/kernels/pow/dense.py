@@ -8,8 +8,9 @@ import numpy as np
 
 from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.tensor_type import TensorType
-from minisparse.core.xp import namespace
-from minisparse.kernels.kernel import Kernel
+from minisparse.core.xp import asarray, namespace
+from minisparse.kernels.kernel import Kernel, Level
+from minisparse.kernels.meaning import by_meaning
 from minisparse.ops.binary import POW
 from minisparse.ops.constraints import kind_of
 
@@ -26,7 +27,7 @@ def vectorized(a: Array, b: Array) -> Array:
         found = _by_products(a.astype(accumulator(a.dtype), copy=False), float(b.reshape(-1)[0]))
         if found is not None:
             return found.astype(a.dtype, copy=False)
-    return np.asarray(POW.dense((a, b), {}))
+    return asarray(POW.dense((a, b), {}))
 
 
 def _by_products(a: Array, exponent: float) -> Array | None:
@@ -47,4 +48,4 @@ def _by_products(a: Array, exponent: float) -> Array | None:
     return found
 
 
-POW_DENSE = Kernel(POW, None, bytes_moved, vectorized=vectorized)
+POW_DENSE = Kernel(POW, None, bytes_moved, vectorized=Level(vectorized, device=by_meaning(POW)))

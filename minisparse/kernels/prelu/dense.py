@@ -8,8 +8,9 @@ import numpy as np
 
 from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.tensor_type import TensorType
-from minisparse.core.xp import namespace
-from minisparse.kernels.kernel import Kernel
+from minisparse.core.xp import asarray, namespace
+from minisparse.kernels.kernel import Kernel, Level
+from minisparse.kernels.meaning import by_meaning
 from minisparse.kernels.wide import all_finite
 from minisparse.ops.dims import result_dtype
 from minisparse.ops.rectifiers import PRELU
@@ -25,7 +26,7 @@ def vectorized(x: Array, slope: Array) -> Array:
     """Add what is above 0 and what is below, in float32 at least."""
     dtype = np.result_type(x, slope)
     if dtype.kind != "f" or not all_finite(slope):
-        return np.asarray(PRELU.dense((x, slope), {}))
+        return asarray(PRELU.dense((x, slope), {}))
     xp, wide = namespace(x), accumulator(dtype)
     given, slope = (o.astype(wide, copy=False) for o in (x, slope))
     y = xp.minimum(given, wide.type(0), out=xp.empty(x.shape, wide))
@@ -35,4 +36,6 @@ def vectorized(x: Array, slope: Array) -> Array:
     return found
 
 
-PRELU_DENSE = Kernel(PRELU, None, bytes_moved, vectorized=vectorized)
+PRELU_DENSE = Kernel(
+    PRELU, None, bytes_moved, vectorized=Level(vectorized, device=by_meaning(PRELU))
+)

@@ -10,7 +10,9 @@ import numpy as np
 
 from minisparse.core.dtypes import Array, DType, accumulator
 from minisparse.core.tensor_type import TensorType
-from minisparse.kernels.kernel import Kernel
+from minisparse.core.xp import asarray
+from minisparse.kernels.kernel import Kernel, Level
+from minisparse.kernels.meaning import by_meaning
 from minisparse.kernels.rows import AT_ONCE
 from minisparse.kernels.threads import share, usable_threads
 from minisparse.ops.quantization import QUANTIZE_LINEAR, spread
@@ -34,7 +36,7 @@ def vectorized(
     operands = (x, scale) if zero_point is None else (x, scale, zero_point)
     if x.dtype != scale.dtype or accumulator(x.dtype) != x.dtype or not x.ndim:
         attrs = {"axis": axis, "dtype": dtype, "block_size": block_size}
-        return np.asarray(QUANTIZE_LINEAR.dense(operands, attrs))
+        return asarray(QUANTIZE_LINEAR.dense(operands, attrs))
     held: DType = np.dtype(dtype if zero_point is None else zero_point.dtype)
     limits = np.iinfo(held)
     factor, shift = (spread(o, x.shape, axis, block_size) for o in (*operands, np.zeros(()))[1:3])
@@ -64,4 +66,9 @@ def in_parts(one: Callable[[slice], Any], x: Array) -> None:
     share(one, parts, usable_threads() if x.size > 2 * AT_ONCE else 1)
 
 
-QUANTIZE_LINEAR_DENSE = Kernel(QUANTIZE_LINEAR, None, bytes_moved, vectorized=vectorized)
+QUANTIZE_LINEAR_DENSE = Kernel(
+    QUANTIZE_LINEAR,
+    None,
+    bytes_moved,
+    vectorized=Level(vectorized, device=by_meaning(QUANTIZE_LINEAR)),
+)

@@ -14,8 +14,8 @@ import numpy as np
 from minisparse.core.dtypes import Array, DType
 from minisparse.formats import CSC
 from minisparse.kernels.cells import each_cell_once
-from minisparse.kernels.kernel import Kernel
-from minisparse.kernels.reduce import stored
+from minisparse.kernels.kernel import Kernel, Level
+from minisparse.kernels.reduce import on_device, stored
 from minisparse.kernels.reduce.counts import extreme_counts, mean_counts, sum_counts
 from minisparse.kernels.reduce.shapes import bytes_moved, cells_in_each, finished, kept_shape
 from minisparse.kernels.wide import wide_dtype
@@ -66,7 +66,7 @@ REDUCE_SUM_CSC = Kernel(
     CSC,
     bytes_moved,
     loops=adding(divided=False),
-    vectorized=stored.sum_of_stored,
+    vectorized=Level(stored.sum_of_stored, device=on_device.SUM),
     counts=sum_counts,
 )
 REDUCE_MEAN_CSC = Kernel(
@@ -74,7 +74,7 @@ REDUCE_MEAN_CSC = Kernel(
     CSC,
     bytes_moved,
     loops=adding(divided=True),
-    vectorized=stored.mean_of_stored,
+    vectorized=Level(stored.mean_of_stored, device=on_device.MEAN),
     counts=mean_counts,
 )
 REDUCE_MAX_CSC = Kernel(
@@ -82,7 +82,7 @@ REDUCE_MAX_CSC = Kernel(
     CSC,
     bytes_moved,
     loops=choosing("reduce_max", np.maximum, lowest),
-    vectorized=stored.max_of_stored,
+    vectorized=Level(stored.max_of_stored, device=on_device.MAX),
     counts=extreme_counts,
 )
 REDUCE_MIN_CSC = Kernel(
@@ -90,6 +90,6 @@ REDUCE_MIN_CSC = Kernel(
     CSC,
     bytes_moved,
     loops=choosing("reduce_min", np.minimum, highest),
-    vectorized=stored.min_of_stored,
+    vectorized=Level(stored.min_of_stored, device=on_device.MIN),
     counts=extreme_counts,
 )

@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 
 from minisparse.core.dtypes import Array, DType
-from minisparse.kernels.kernel import Kernel
+from minisparse.core.xp import asarray
+from minisparse.kernels.kernel import Kernel, Level
+from minisparse.kernels.meaning import by_meaning
 from minisparse.kernels.reduce.counts import extreme_counts, mean_counts, sum_counts
 from minisparse.kernels.reduce.shapes import bytes_moved, cells_in_each, finished, kept_shape
 from minisparse.kernels.wide import wide_dtype
@@ -47,12 +49,12 @@ def choosing(choose: np.ufunc, worst: Callable[[DType], Any]) -> Callable[..., A
 def sum_of_all(x: Array, *, axes: Sequence[int] | None, keepdims: int) -> Array:
     """Add up in one call, in the accumulator's dtype."""
     y = np.add.reduce(x, reduced_axes(x.ndim, axes), wide_dtype(x), keepdims=True)
-    return finished(np.asarray(y), x.dtype, axes, keepdims)
+    return finished(asarray(y), x.dtype, axes, keepdims)
 
 
 def mean_of_all(x: Array, *, axes: Sequence[int] | None, keepdims: int) -> Array:
     """Add up in one call, in the accumulator's dtype, and divide."""
-    y = np.asarray(np.add.reduce(x, reduced_axes(x.ndim, axes), wide_dtype(x), keepdims=True))
+    y = asarray(np.add.reduce(x, reduced_axes(x.ndim, axes), wide_dtype(x), keepdims=True))
     y /= y.dtype.type(cells_in_each(x.shape, axes))
     return finished(y, x.dtype, axes, keepdims)
 
@@ -61,14 +63,14 @@ def max_of_all(x: Array, *, axes: Sequence[int] | None, keepdims: int) -> Array:
     """Compare in one call."""
     gone = reduced_axes(x.ndim, axes)
     y = np.maximum.reduce(x, gone, keepdims=True, initial=lowest(x.dtype))
-    return finished(np.asarray(y), x.dtype, axes, keepdims)
+    return finished(asarray(y), x.dtype, axes, keepdims)
 
 
 def min_of_all(x: Array, *, axes: Sequence[int] | None, keepdims: int) -> Array:
     """Compare in one call."""
     gone = reduced_axes(x.ndim, axes)
     y = np.minimum.reduce(x, gone, keepdims=True, initial=highest(x.dtype))
-    return finished(np.asarray(y), x.dtype, axes, keepdims)
+    return finished(asarray(y), x.dtype, axes, keepdims)
 
 
 REDUCE_SUM_DENSE = Kernel(
@@ -76,7 +78,7 @@ REDUCE_SUM_DENSE = Kernel(
     None,
     bytes_moved,
     loops=adding(divided=False),
-    vectorized=sum_of_all,
+    vectorized=Level(sum_of_all, device=by_meaning(REDUCE_SUM)),
     counts=sum_counts,
 )
 REDUCE_MEAN_DENSE = Kernel(
@@ -84,7 +86,7 @@ REDUCE_MEAN_DENSE = Kernel(
     None,
     bytes_moved,
     loops=adding(divided=True),
-    vectorized=mean_of_all,
+    vectorized=Level(mean_of_all, device=by_meaning(REDUCE_MEAN)),
     counts=mean_counts,
 )
 REDUCE_MAX_DENSE = Kernel(
@@ -92,7 +94,7 @@ REDUCE_MAX_DENSE = Kernel(
     None,
     bytes_moved,
     loops=choosing(np.maximum, lowest),
-    vectorized=max_of_all,
+    vectorized=Level(max_of_all, device=by_meaning(REDUCE_MAX)),
     counts=extreme_counts,
 )
 REDUCE_MIN_DENSE = Kernel(
@@ -100,6 +102,6 @@ REDUCE_MIN_DENSE = Kernel(
     None,
     bytes_moved,
     loops=choosing(np.minimum, highest),
-    vectorized=min_of_all,
+    vectorized=Level(min_of_all, device=by_meaning(REDUCE_MIN)),
     counts=extreme_counts,
 )

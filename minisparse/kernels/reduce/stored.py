@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from minisparse.core.dtypes import Array
-from minisparse.core.segments import reduce_segments
 from minisparse.formats import BSR, COO, CSC, CSR, Matrix
+from minisparse.gpu.segments import reduce_segments
 from minisparse.kernels.cells import each_cell_once
 from minisparse.kernels.reduce.shapes import cells_in_each, finished, kept_shape
 from minisparse.kernels.wide import wide_dtype

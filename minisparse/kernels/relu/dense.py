@@ -4,6 +4,7 @@ import numpy as np
 
 from minisparse.core.dtypes import Array
 from minisparse.core.tensor_type import TensorType
+from minisparse.core.xp import asarray
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Kernel, Level
 from minisparse.ops import RELU
@@ -29,7 +30,7 @@ def counts(x: Array) -> Counts:
 
 def vectorized(x: Array, out: Array | None = None) -> Array:
     """Compare all elements with zero in one call."""
-    return np.asarray(np.maximum(x, x.dtype.type(0), out=out))
+    return asarray(np.maximum(x, x.dtype.type(0), out=out))
 
 
 RELU_DENSE = Kernel(

@@ -6,7 +6,7 @@ It is zero at zero, so what is not stored stays zero, and so does padding.
 import numpy as np
 
 from minisparse.formats import BSR, COO, CSC, CSR, NM, Matrix
-from minisparse.kernels.cells import bytes_moved, each_cell_once
+from minisparse.kernels.cells import bytes_moved, each_cell_once, with_values
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Kernel
 from minisparse.kernels.relu import dense
@@ -31,7 +31,7 @@ def counts(x: Matrix) -> Counts:
 def vectorized(x: Matrix) -> Matrix:
     """Take the stored values for a plain array."""
     each_cell_once(x, "relu")
-    return x.with_data(dense.vectorized(x.data))
+    return with_values(x, dense.vectorized(x.data))
 
 
 RELU_COO = Kernel(RELU, COO, bytes_moved, loops=loops, vectorized=vectorized, counts=counts)

@@ -17,8 +17,10 @@ import numpy as np
 
 from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.tensor_type import TensorType
+from minisparse.core.xp import asarray
 from minisparse.kernels.blas import one_thread
 from minisparse.kernels.kernel import Kernel, Level
+from minisparse.kernels.meaning import by_meaning
 from minisparse.kernels.rows import rows_along
 from minisparse.kernels.threads import share, usable_threads
 from minisparse.ops.interpolation import Taps
@@ -47,13 +49,13 @@ def vectorized(x: Array, roi: Array, scales: Array, sizes: Array, **attrs: Any) 
             y = _along(_pick, y, axis, found[axis])
         y = y if found else y.copy()
     elif x.dtype.kind in "iu" or not found:
-        return np.asarray(RESIZE.dense(operands, attrs))
+        return asarray(RESIZE.dense(operands, attrs))
     else:
         y = x.astype(accumulator(x.dtype), copy=False)
         for axis in order:
             y = _along(_multiply, y, axis, found[axis])
         if not np.isfinite(min(x, y, key=np.size)).all():
-            return np.asarray(RESIZE.dense(operands, attrs))
+            return asarray(RESIZE.dense(operands, attrs))
         y = y.astype(x.dtype, copy=False)
     return fill_outside(y, found, attrs)
 
@@ -107,4 +109,6 @@ def _blocks(taps: Taps, dtype: Any) -> Iterator[tuple[slice, slice, Array]]:
         yield rows, slice(first, last + 1), weights.astype(dtype)
 
 
-RESIZE_DENSE = Kernel(RESIZE, None, bytes_moved, vectorized=Level(vectorized))
+RESIZE_DENSE = Kernel(
+    RESIZE, None, bytes_moved, vectorized=Level(vectorized, device=by_meaning(RESIZE))
+)

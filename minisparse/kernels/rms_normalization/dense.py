@@ -8,6 +8,7 @@ from minisparse.core.dtypes import Array, accumulator
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Kernel, Level
 from minisparse.kernels.layer_normalization.dense import bytes_moved, normalized
+from minisparse.kernels.meaning import by_meaning
 from minisparse.ops.normalizations import RMS_NORMALIZATION
 
 
@@ -55,6 +56,6 @@ RMS_NORMALIZATION_DENSE = Kernel(
     None,
     bytes_moved,
     loops=loops,
-    vectorized=Level(vectorized, takes_out=True),
+    vectorized=Level(vectorized, takes_out=True, device=by_meaning(RMS_NORMALIZATION)),
     counts=counts,
 )

@@ -16,6 +16,8 @@ from minisparse.kernels.counts import Counts, inside_blocks, widened_bytes
 from minisparse.kernels.kernel import Kernel, Level, Work
 from minisparse.kernels.sddmm.edges import fill_outside
 from minisparse.kernels.sddmm.lines import gather, lines_of
+from minisparse.kernels.sddmm.on_device import ON_DEVICE
+from minisparse.kernels.sddmm.threads import GPU_BSR
 from minisparse.kernels.threads import share, usable_threads
 from minisparse.ops import SDDMM, Attrs
 
@@ -108,5 +110,11 @@ def work(pattern: Pattern, types: tuple[TensorType, ...], attrs: Attrs | None = 
 
 
 SDDMM_BSR = Kernel(
-    SDDMM, BSR, bytes_moved, loops=loops, vectorized=Level(vectorized, work=work), counts=counts
+    SDDMM,
+    BSR,
+    bytes_moved,
+    loops=loops,
+    vectorized=Level(vectorized, work=work, device=ON_DEVICE),
+    gpu=GPU_BSR,
+    counts=counts,
 )

@@ -12,6 +12,8 @@ from minisparse.formats import COO, Matrix
 from minisparse.kernels.counts import Counts, widened_bytes
 from minisparse.kernels.kernel import Kernel, Level
 from minisparse.kernels.sddmm import sampling
+from minisparse.kernels.sddmm.on_device import ON_DEVICE
+from minisparse.kernels.sddmm.threads import GPU_COO
 from minisparse.ops import SDDMM
 
 
@@ -62,6 +64,7 @@ SDDMM_COO = Kernel(
     COO,
     bytes_moved,
     loops=loops,
-    vectorized=Level(vectorized, prepare, sampling.work),
+    vectorized=Level(vectorized, prepare, sampling.work, device=ON_DEVICE),
+    gpu=GPU_COO,
     counts=counts,
 )

@@ -13,6 +13,8 @@ from minisparse.formats.compressed import expand
 from minisparse.kernels.counts import Counts, widened_bytes
 from minisparse.kernels.kernel import Kernel, Level
 from minisparse.kernels.sddmm import sampling
+from minisparse.kernels.sddmm.on_device import ON_DEVICE
+from minisparse.kernels.sddmm.threads import GPU_CSC
 from minisparse.ops import SDDMM
 
 
@@ -67,6 +69,7 @@ SDDMM_CSC = Kernel(
     CSC,
     bytes_moved,
     loops=loops,
-    vectorized=Level(vectorized, prepare, sampling.work),
+    vectorized=Level(vectorized, prepare, sampling.work, device=ON_DEVICE),
+    gpu=GPU_CSC,
     counts=counts,
 )

@@ -14,6 +14,8 @@ from minisparse.formats.compressed import expand
 from minisparse.kernels.counts import Counts, widened_bytes
 from minisparse.kernels.kernel import Kernel, Level
 from minisparse.kernels.sddmm import sampling
+from minisparse.kernels.sddmm.on_device import ON_DEVICE
+from minisparse.kernels.sddmm.threads import GPU_CSR
 from minisparse.ops import SDDMM
 
 
@@ -68,6 +70,7 @@ SDDMM_CSR = Kernel(
     CSR,
     bytes_moved,
     loops=loops,
-    vectorized=Level(vectorized, prepare, sampling.work),
+    vectorized=Level(vectorized, prepare, sampling.work, device=ON_DEVICE),
+    gpu=GPU_CSR,
     counts=counts,
 )

@@ -13,6 +13,8 @@ from minisparse.kernels.counts import Counts, inside_groups, widened_bytes
 from minisparse.kernels.kernel import Kernel, Level
 from minisparse.kernels.sddmm import sampling
 from minisparse.kernels.sddmm.edges import fill_outside
+from minisparse.kernels.sddmm.on_device import ON_DEVICE
+from minisparse.kernels.sddmm.threads import GPU_NM
 from minisparse.ops import SDDMM
 
 
@@ -75,6 +77,7 @@ SDDMM_NM = Kernel(
     NM,
     bytes_moved,
     loops=loops,
-    vectorized=Level(vectorized, prepare, sampling.work),
+    vectorized=Level(vectorized, prepare, sampling.work, device=ON_DEVICE),
+    gpu=GPU_NM,
     counts=counts,
 )

@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from minisparse.formats import BSR, COO, CSC, CSR, NM, Matrix
-from minisparse.kernels.cells import bytes_moved, each_cell_once
+from minisparse.kernels.cells import bytes_moved, each_cell_once, with_values
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Kernel
 from minisparse.kernels.silu import dense
@@ -36,7 +36,7 @@ def counts(x: Matrix) -> Counts:
 def vectorized(x: Matrix) -> Matrix:
     """Take the stored values for a plain array."""
     each_cell_once(x, "silu")
-    return x.with_data(dense.vectorized(x.data))
+    return with_values(x, dense.vectorized(x.data))
 
 
 SILU_COO = Kernel(SILU, COO, bytes_moved, loops=loops, vectorized=vectorized, counts=counts)

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from minisparse.core.dtypes import accumulator
-from minisparse.core.segments import segment_maxima, segment_sums
 from minisparse.core.tensor_type import TensorType
 from minisparse.formats import BSR, Matrix, Pattern
+from minisparse.gpu.segments import segment_maxima, segment_sums
 from minisparse.kernels.counts import Counts, inside_blocks, widened_bytes
 from minisparse.kernels.kernel import Kernel, Level, Work
 from minisparse.kernels.sddmm.edges import fill_outside
+from minisparse.kernels.softmax.on_device import ON_DEVICE
 from minisparse.kernels.softmax.runs import AT_ONCE, passes
 from minisparse.ops import SOFTMAX, Attrs
 
@@ -104,5 +105,10 @@ def work(pattern: Pattern, types: tuple[TensorType, ...], attrs: Attrs | None = 
 
 
 SOFTMAX_BSR = Kernel(
-    SOFTMAX, BSR, bytes_moved, loops=loops, vectorized=Level(vectorized, work=work), counts=counts
+    SOFTMAX,
+    BSR,
+    bytes_moved,
+    loops=loops,
+    vectorized=Level(vectorized, work=work, device=ON_DEVICE),
+    counts=counts,
 )

@@ -11,6 +11,7 @@ from minisparse.core.tensor_type import TensorType
 from minisparse.formats import CSC, Matrix, Pattern
 from minisparse.kernels.counts import Counts, widened_bytes
 from minisparse.kernels.kernel import Kernel, Level, Work
+from minisparse.kernels.softmax.on_device import ON_DEVICE
 from minisparse.kernels.softmax.runs import passes, softmax_by_row
 from minisparse.ops import SOFTMAX, Attrs
 
@@ -66,5 +67,10 @@ def work(pattern: Pattern, types: tuple[TensorType, ...], attrs: Attrs | None = 
 
 
 SOFTMAX_CSC = Kernel(
-    SOFTMAX, CSC, bytes_moved, loops=loops, vectorized=Level(vectorized, work=work), counts=counts
+    SOFTMAX,
+    CSC,
+    bytes_moved,
+    loops=loops,
+    vectorized=Level(vectorized, work=work, device=ON_DEVICE),
+    counts=counts,
 )

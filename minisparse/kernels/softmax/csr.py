@@ -11,7 +11,9 @@ from minisparse.core.tensor_type import TensorType
 from minisparse.formats import CSR, Matrix, Pattern
 from minisparse.kernels.counts import Counts, widened_bytes
 from minisparse.kernels.kernel import Kernel, Level, Work
+from minisparse.kernels.softmax.on_device import ON_DEVICE
 from minisparse.kernels.softmax.runs import passes, softmax_of_runs
+from minisparse.kernels.softmax.threads import GPU
 from minisparse.ops import SOFTMAX, Attrs
 
 
@@ -61,5 +63,11 @@ def work(pattern: Pattern, types: tuple[TensorType, ...], attrs: Attrs | None = 
 
 
 SOFTMAX_CSR = Kernel(
-    SOFTMAX, CSR, bytes_moved, loops=loops, vectorized=Level(vectorized, work=work), counts=counts
+    SOFTMAX,
+    CSR,
+    bytes_moved,
+    loops=loops,
+    vectorized=Level(vectorized, work=work, device=ON_DEVICE),
+    gpu=GPU,
+    counts=counts,
 )

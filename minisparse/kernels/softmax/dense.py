@@ -10,6 +10,7 @@ from minisparse.core.tensor_type import TensorType
 from minisparse.formats import Pattern
 from minisparse.kernels.counts import Counts, widened_bytes
 from minisparse.kernels.kernel import Kernel, Level, Work
+from minisparse.kernels.meaning import by_meaning
 from minisparse.kernels.rows import in_rows, row_sums, rows_along
 from minisparse.kernels.softmax.runs import passes
 from minisparse.ops import SOFTMAX, Attrs
@@ -80,6 +81,6 @@ SOFTMAX_DENSE = Kernel(
     None,
     bytes_moved,
     loops=loops,
-    vectorized=Level(vectorized, work=work, takes_out=True),
+    vectorized=Level(vectorized, work=work, takes_out=True, device=by_meaning(SOFTMAX)),
     counts=counts,
 )

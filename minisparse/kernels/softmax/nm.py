@@ -12,6 +12,7 @@ from minisparse.formats import NM, Matrix, Pattern
 from minisparse.kernels.counts import Counts, inside_groups, widened_bytes
 from minisparse.kernels.kernel import Kernel, Level, Work
 from minisparse.kernels.sddmm.edges import fill_outside
+from minisparse.kernels.softmax.on_device import ON_DEVICE
 from minisparse.kernels.softmax.runs import AT_ONCE, passes, softmax_in_place
 from minisparse.ops import SOFTMAX, Attrs
 
@@ -76,5 +77,10 @@ def work(pattern: Pattern, types: tuple[TensorType, ...], attrs: Attrs | None = 
 
 
 SOFTMAX_NM = Kernel(
-    SOFTMAX, NM, bytes_moved, loops=loops, vectorized=Level(vectorized, work=work), counts=counts
+    SOFTMAX,
+    NM,
+    bytes_moved,
+    loops=loops,
+    vectorized=Level(vectorized, work=work, device=ON_DEVICE),
+    counts=counts,
 )

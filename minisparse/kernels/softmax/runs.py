@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from minisparse.core.dtypes import Array, accumulator
-from minisparse.core.segments import segment_maxima, segment_sums
 from minisparse.core.tensor_type import TensorType
+from minisparse.gpu.segments import segment_maxima, segment_sums
 from minisparse.kernels.kernel import Work
 
 AT_ONCE = 1 << 16

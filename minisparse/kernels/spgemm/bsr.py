@@ -15,16 +15,17 @@ import numpy as np
 
 from minisparse.core.dtypes import Array, DType, accumulator
 from minisparse.core.index import index_dtype
-from minisparse.core.segments import segment_sums
 from minisparse.core.tensor_type import TensorType
 from minisparse.formats import BSR, Pattern
 from minisparse.formats.ordering import sorted_keys
+from minisparse.gpu.segments import segment_sums
 from minisparse.kernels.counts import Counts, inside_blocks
 from minisparse.kernels.kernel import Kernel, Level, Work
 from minisparse.kernels.spgemm.bound import bound_of_rows, rows_of
 from minisparse.kernels.spgemm.expected import expected_products, expected_stored
 from minisparse.kernels.spgemm.growing import Growing
 from minisparse.kernels.spgemm.meeting import Meeting, meet, some_rows
+from minisparse.kernels.spgemm.on_device import ON_DEVICE
 from minisparse.kernels.wide import wide_dtype
 from minisparse.ops import SPGEMM, Attrs
 
@@ -212,5 +213,10 @@ def work(pattern: Pattern, types: tuple[TensorType, ...], attrs: Attrs | None = 
 
 
 SPGEMM_BSR = Kernel(
-    SPGEMM, BSR, bytes_moved, loops=loops, vectorized=Level(vectorized, work=work), counts=counts
+    SPGEMM,
+    BSR,
+    bytes_moved,
+    loops=loops,
+    vectorized=Level(vectorized, work=work, device=ON_DEVICE["bsr"]),
+    counts=counts,
 )

@@ -19,6 +19,7 @@ from minisparse.formats.compressed import expand, group
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Kernel, Level, Work
 from minisparse.kernels.spgemm.expected import expected_bytes, expected_work
+from minisparse.kernels.spgemm.on_device import ON_DEVICE
 from minisparse.kernels.spgemm.rows import multiply
 from minisparse.ops import SPGEMM, Attrs
 
@@ -114,5 +115,10 @@ def work(pattern: Pattern, types: tuple[TensorType, ...], attrs: Attrs | None = 
 
 
 SPGEMM_COO = Kernel(
-    SPGEMM, COO, bytes_moved, loops=loops, vectorized=Level(vectorized, work=work), counts=counts
+    SPGEMM,
+    COO,
+    bytes_moved,
+    loops=loops,
+    vectorized=Level(vectorized, work=work, device=ON_DEVICE["coo"]),
+    counts=counts,
 )

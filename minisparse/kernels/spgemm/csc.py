@@ -16,7 +16,9 @@ from minisparse.kernels.kernel import Kernel, Level, Work
 from minisparse.kernels.spgemm import csr
 from minisparse.kernels.spgemm.bound import rows_of
 from minisparse.kernels.spgemm.expected import expected_bytes, expected_work
+from minisparse.kernels.spgemm.on_device import ON_DEVICE
 from minisparse.kernels.spgemm.rows import multiply
+from minisparse.kernels.spgemm.threads import GPU_CSC
 from minisparse.ops import SPGEMM, Attrs
 
 
@@ -66,5 +68,11 @@ def work(pattern: Pattern, types: tuple[TensorType, ...], attrs: Attrs | None = 
 
 
 SPGEMM_CSC = Kernel(
-    SPGEMM, CSC, bytes_moved, loops=loops, vectorized=Level(vectorized, work=work), counts=counts
+    SPGEMM,
+    CSC,
+    bytes_moved,
+    loops=loops,
+    vectorized=Level(vectorized, work=work, device=ON_DEVICE["csc"]),
+    gpu=GPU_CSC,
+    counts=counts,
 )

@@ -14,7 +14,8 @@ from minisparse.core.tensor_type import TensorType
 from minisparse.formats import BSR, Pattern
 from minisparse.kernels.counts import Counts, inside_blocks, widened_bytes
 from minisparse.kernels.kernel import Kernel, Level, Work
-from minisparse.kernels.spmm import panels
+from minisparse.kernels.spmm import panels, threads_bsr
+from minisparse.kernels.spmm.on_device import ON_DEVICE
 from minisparse.kernels.spmm.work import block_work
 from minisparse.kernels.wide import aligned_empty, wide_dtype
 from minisparse.ops import SPMM, Attrs
@@ -100,6 +101,7 @@ SPMM_BSR = Kernel(
     BSR,
     bytes_moved,
     loops=loops,
-    vectorized=Level(panels.run, prepare, work, fuses=True),
+    vectorized=Level(panels.run, prepare, work, fuses=True, device=ON_DEVICE),
+    gpu=threads_bsr.GPU,
     counts=counts,
 )

@@ -13,7 +13,8 @@ from minisparse.core.tensor_type import TensorType
 from minisparse.formats import CSC, Pattern
 from minisparse.kernels.counts import Counts, widened_bytes
 from minisparse.kernels.kernel import Kernel, Level, Work
-from minisparse.kernels.spmm import panels
+from minisparse.kernels.spmm import panels, threads_csc
+from minisparse.kernels.spmm.on_device import ON_DEVICE
 from minisparse.kernels.spmm.packing import pack
 from minisparse.kernels.spmm.rows import stored_rows, with_sort
 from minisparse.kernels.spmm.work import panel_work
@@ -72,6 +73,7 @@ SPMM_CSC = Kernel(
     CSC,
     bytes_moved,
     loops=loops,
-    vectorized=Level(panels.run, prepare, work, fuses=True),
+    vectorized=Level(panels.run, prepare, work, fuses=True, device=ON_DEVICE),
+    gpu=threads_csc.GPU,
     counts=counts,
 )

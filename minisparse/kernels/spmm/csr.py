@@ -11,7 +11,8 @@ from minisparse.core.tensor_type import TensorType
 from minisparse.formats import CSR, Pattern
 from minisparse.kernels.counts import Counts, widened_bytes
 from minisparse.kernels.kernel import Kernel, Level, Work
-from minisparse.kernels.spmm import panels
+from minisparse.kernels.spmm import panels, threads_csr
+from minisparse.kernels.spmm.on_device import ON_DEVICE
 from minisparse.kernels.spmm.packing import pack
 from minisparse.kernels.spmm.rows import stored_rows
 from minisparse.kernels.spmm.work import panel_work
@@ -67,6 +68,7 @@ SPMM_CSR = Kernel(
     CSR,
     bytes_moved,
     loops=loops,
-    vectorized=Level(panels.run, prepare, work, fuses=True),
+    vectorized=Level(panels.run, prepare, work, fuses=True, device=ON_DEVICE),
+    gpu=threads_csr.GPU,
     counts=counts,
 )

@@ -10,6 +10,7 @@ from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.tensor_type import TensorType
 from minisparse.kernels.counts import Counts, widened_bytes
 from minisparse.kernels.kernel import Kernel, Level, Work
+from minisparse.kernels.meaning import by_meaning
 from minisparse.kernels.product import product_work
 from minisparse.kernels.wide import widen
 from minisparse.ops import SPMM, Attrs
@@ -72,6 +73,6 @@ SPMM_DENSE = Kernel(
     None,
     bytes_moved,
     loops=loops,
-    vectorized=Level(vectorized, work=work, takes_out=True),
+    vectorized=Level(vectorized, work=work, takes_out=True, device=by_meaning(SPMM)),
     counts=counts,
 )

@@ -13,7 +13,8 @@ from minisparse.core.tensor_type import TensorType
 from minisparse.formats import NM, Pattern
 from minisparse.kernels.counts import Counts, inside_groups, widened_bytes
 from minisparse.kernels.kernel import Kernel, Level, Work
-from minisparse.kernels.spmm import panels
+from minisparse.kernels.spmm import panels, threads_nm
+from minisparse.kernels.spmm.on_device import ON_DEVICE
 from minisparse.kernels.spmm.packing import pack
 from minisparse.kernels.spmm.rows import stored_rows
 from minisparse.kernels.spmm.work import nm_columns, panel_work
@@ -74,6 +75,7 @@ SPMM_NM = Kernel(
     NM,
     bytes_moved,
     loops=loops,
-    vectorized=Level(panels.run, prepare, work, fuses=True),
+    vectorized=Level(panels.run, prepare, work, fuses=True, device=ON_DEVICE),
+    gpu=threads_nm.GPU,
     counts=counts,
 )

@@ -12,7 +12,8 @@ from minisparse.formats import CSR
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Kernel, Level
 from minisparse.kernels.spmm import csc, panels
-from minisparse.kernels.spmm_t import columns
+from minisparse.kernels.spmm_t import columns, threads
+from minisparse.kernels.spmm_t.on_device import ON_DEVICE
 from minisparse.ops import SPMM_T
 
 
@@ -46,6 +47,7 @@ SPMM_T_CSR = Kernel(
     CSR,
     bytes_moved,
     loops=loops,
-    vectorized=Level(panels.run, columns.prepare, columns.work, fuses=True),
+    vectorized=Level(panels.run, columns.prepare, columns.work, fuses=True, device=ON_DEVICE),
+    gpu=threads.ADDED,
     counts=counts,
 )

@@ -9,6 +9,7 @@ from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.tensor_type import TensorType
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Kernel, Level, Work
+from minisparse.kernels.meaning import by_meaning
 from minisparse.kernels.product import product_work
 from minisparse.kernels.spmm import dense
 from minisparse.ops import SPMM_T, Attrs
@@ -47,6 +48,6 @@ SPMM_T_DENSE = Kernel(
     None,
     dense.bytes_moved,
     loops=loops,
-    vectorized=Level(vectorized, work=work, takes_out=True),
+    vectorized=Level(vectorized, work=work, takes_out=True, device=by_meaning(SPMM_T)),
     counts=counts,
 )

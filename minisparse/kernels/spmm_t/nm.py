@@ -12,7 +12,8 @@ from minisparse.formats import NM
 from minisparse.kernels.counts import Counts, widened_bytes
 from minisparse.kernels.kernel import Kernel, Level
 from minisparse.kernels.spmm import panels
-from minisparse.kernels.spmm_t import columns
+from minisparse.kernels.spmm_t import columns, threads_nm
+from minisparse.kernels.spmm_t.on_device import ON_DEVICE
 from minisparse.ops import SPMM_T
 
 
@@ -61,6 +62,7 @@ SPMM_T_NM = Kernel(
     NM,
     bytes_moved,
     loops=loops,
-    vectorized=Level(panels.run, columns.prepare, columns.work, fuses=True),
+    vectorized=Level(panels.run, columns.prepare, columns.work, fuses=True, device=ON_DEVICE),
+    gpu=threads_nm.GPU,
     counts=counts,
 )

@@ -14,7 +14,8 @@ from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Kernel, Level, Work
 from minisparse.kernels.spmm import bsr as spmm_bsr
 from minisparse.kernels.spmm.work import block_lines, block_work
-from minisparse.kernels.spmv import packed
+from minisparse.kernels.spmv import packed, threads_bsr
+from minisparse.kernels.spmv.on_device import ON_DEVICE
 from minisparse.ops import SPMV, Attrs
 
 FEW = 1 << 16
@@ -71,6 +72,14 @@ SPMV_BSR = Kernel(
     BSR,
     bytes_moved,
     loops=loops,
-    vectorized=Level(packed.run, prepare, work, takes_out=True, prepare_once=packed.prepare_once),
+    vectorized=Level(
+        packed.run,
+        prepare,
+        work,
+        takes_out=True,
+        prepare_once=packed.prepare_once,
+        device=ON_DEVICE,
+    ),
+    gpu=threads_bsr.GPU,
     counts=counts,
 )

@@ -12,7 +12,8 @@ from minisparse.formats import COO
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Kernel, Level
 from minisparse.kernels.spmm import coo as spmm_coo
-from minisparse.kernels.spmv import packed
+from minisparse.kernels.spmv import packed, threads_coo
+from minisparse.kernels.spmv.on_device import ON_DEVICE
 from minisparse.ops import SPMV
 
 
@@ -48,6 +49,8 @@ SPMV_COO = Kernel(
         packed.sorted_work,
         takes_out=True,
         prepare_once=packed.prepare_once,
+        device=ON_DEVICE,
     ),
+    gpu=threads_coo.GPU,
     counts=counts,
 )

@@ -12,7 +12,8 @@ from minisparse.formats import CSC
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Kernel, Level
 from minisparse.kernels.spmm import csc as spmm_csc
-from minisparse.kernels.spmv import packed
+from minisparse.kernels.spmv import packed, threads_csc
+from minisparse.kernels.spmv.on_device import ON_DEVICE
 from minisparse.ops import SPMV
 
 
@@ -51,6 +52,8 @@ SPMV_CSC = Kernel(
         packed.sorted_work,
         takes_out=True,
         prepare_once=packed.prepare_once,
+        device=ON_DEVICE,
     ),
+    gpu=threads_csc.GPU,
     counts=counts,
 )

@@ -12,7 +12,8 @@ from minisparse.formats import CSR
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Kernel, Level
 from minisparse.kernels.spmm import csr as spmm_csr
-from minisparse.kernels.spmv import packed
+from minisparse.kernels.spmv import packed, threads_csr
+from minisparse.kernels.spmv.on_device import ON_DEVICE
 from minisparse.ops import SPMV
 
 
@@ -46,7 +47,13 @@ SPMV_CSR = Kernel(
     bytes_moved,
     loops=loops,
     vectorized=Level(
-        packed.run, packed.prepare, packed.work, takes_out=True, prepare_once=packed.prepare_once
+        packed.run,
+        packed.prepare,
+        packed.work,
+        takes_out=True,
+        prepare_once=packed.prepare_once,
+        device=ON_DEVICE,
     ),
+    gpu=threads_csr.GPU,
     counts=counts,
 )

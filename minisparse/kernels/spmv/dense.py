@@ -11,6 +11,7 @@ from minisparse.core.dtypes import Array, accumulator
 from minisparse.core.tensor_type import TensorType
 from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Kernel, Level, Work
+from minisparse.kernels.meaning import by_meaning
 from minisparse.kernels.product import product_work
 from minisparse.kernels.spmm import dense as spmm_dense
 from minisparse.ops import SPMV, Attrs
@@ -53,6 +54,6 @@ SPMV_DENSE = Kernel(
     None,
     bytes_moved,
     loops=loops,
-    vectorized=Level(spmm_dense.vectorized, work=work, takes_out=True),
+    vectorized=Level(spmm_dense.vectorized, work=work, takes_out=True, device=by_meaning(SPMV)),
     counts=counts,
 )

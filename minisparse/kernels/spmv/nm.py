@@ -13,7 +13,8 @@ from minisparse.kernels.counts import Counts
 from minisparse.kernels.kernel import Kernel, Level, Work
 from minisparse.kernels.spmm import nm as spmm_nm
 from minisparse.kernels.spmm.work import nm_columns
-from minisparse.kernels.spmv import packed
+from minisparse.kernels.spmv import packed, threads_nm
+from minisparse.kernels.spmv.on_device import ON_DEVICE
 from minisparse.ops import SPMV, Attrs
 
 
@@ -54,7 +55,13 @@ SPMV_NM = Kernel(
     bytes_moved,
     loops=loops,
     vectorized=Level(
-        packed.run, packed.prepare, work, takes_out=True, prepare_once=packed.prepare_once
+        packed.run,
+        packed.prepare,
+        work,
+        takes_out=True,
+        prepare_once=packed.prepare_once,
+        device=ON_DEVICE,
     ),
+    gpu=threads_nm.GPU,
     counts=counts,
 )

@@ -10,7 +10,9 @@ import numpy as np
 
 from minisparse.core.dtypes import Array
 from minisparse.core.tensor_type import TensorType
+from minisparse.core.xp import asarray
 from minisparse.kernels.kernel import Kernel, Level
+from minisparse.kernels.meaning import by_meanings
 from minisparse.ops.choice import TOP_K
 
 _SORTED = 8
@@ -62,7 +64,9 @@ def _chosen(rows: Array, count: int, largest: bool) -> Array:
     ranks = np.unique(values, return_inverse=True)[1].reshape(-1)
     order = np.lexsort((-ranks if largest else ranks, row))
     starts = np.searchsorted(row, np.arange(len(rows)))
-    return np.asarray(place[order][starts[:, None] + np.arange(count)])
+    return asarray(place[order][starts[:, None] + np.arange(count)])
 
 
-TOP_K_DENSE = Kernel(TOP_K, None, bytes_moved, vectorized=Level(vectorized))
+TOP_K_DENSE = Kernel(
+    TOP_K, None, bytes_moved, vectorized=Level(vectorized, device=by_meanings(TOP_K))
+)

@@ -15,7 +15,7 @@ from minisparse.frontends.onnx.backend.node_tests import (
     load_tests,
     run_tests,
 )
-from minisparse.show import table_text, wrap
+from minisparse.show import folded_text, wrap
 
 _WIDTH = 100
 
@@ -69,7 +69,7 @@ def report(outcomes: Sequence[Outcome], seconds: float) -> str:
     ]
     if rows:
         lines += ["", "ops not all of whose tests are computed by ops of minisparse"]
-        lines.append(table_text(("op", "native", "by onnx's reference", "failed"), rows))
+        lines.append(folded_text(("op", "native", "by onnx's reference", "failed"), rows))
     failed = [outcome for outcome in outcomes if not outcome.passed]
     if failed:
         lines += ["", "failed"]

@@ -23,13 +23,14 @@ from minisparse.bench.breakeven_ways import (
     SAME_PACKING,
     Visit,
     Ways,
+    one_node,
     predicted_ratio,
     price_ways,
     visit,
 )
 from minisparse.core.errors import UsageError
-from minisparse.cost import Target
-from minisparse.kernels import LEVELS, usable_levels
+from minisparse.cost import Target, find_machine
+from minisparse.kernels import GENERATED, LEVELS, usable_levels
 
 FULL, QUICK = 840.0, 52.0
 """Seconds that a run takes unless told otherwise; the last case may end a little later."""
@@ -62,6 +63,8 @@ class Settings:
         ``"none"``, ``"auto"``, or names with commas between: whose kernels take part.
     only : str
         A format, a layout or a way's name, to look at that alone; empty: the best of all.
+    target : {"cpu", "gpu"}
+        Where it is computed and timed.
     """
 
     cases: tuple[Case, ...]
@@ -70,6 +73,7 @@ class Settings:
     threads: int = 1
     libraries: str = "none"
     only: str = ""
+    target: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,7 @@ class Finding:
         return self.predicted == self.estimate.density
 
 
-def ways_of(libraries: str, only: str = "") -> Ways:
+def ways_of(libraries: str, only: str = "", target: str = "cpu") -> Ways:
     """Return the ways on this machine, those of some libraries among them.
 
     Parameters
@@ -139,6 +143,8 @@ def ways_of(libraries: str, only: str = "") -> Ways:
         ``"none"``, ``"auto"``, or names with commas between.
     only : str
         See :class:`minisparse.bench.breakeven_ways.Ways`.
+    target : {"cpu", "gpu"}
+        Where they compute.
 
     Raises
     ------
@@ -146,10 +152,13 @@ def ways_of(libraries: str, only: str = "") -> Ways:
         If there is no such library, or it is not installed.
     """
     named = libraries if libraries in ("none", "auto") else libraries.split(",")
-    return Ways(Target(levels=usable_levels("vectorized", named)), only)
+    levels = usable_levels("vectorized", named, target)
+    if target == "gpu":
+        levels = ("gpu", *(level for level in levels if level != GENERATED))
+    return Ways(Target(find_machine(target), levels=levels, device=target), only)
 
 
-def check_ways(cases: Sequence[Case], libraries: str, only: str) -> None:
+def check_ways(cases: Sequence[Case], libraries: str, only: str, target: str = "cpu") -> None:
     """Raise what would keep all of the cases from being measured.
 
     Raises
@@ -158,11 +167,13 @@ def check_ways(cases: Sequence[Case], libraries: str, only: str) -> None:
         If there is no such library, it is not installed, or no case can be computed in the way
         that is asked for.
     """
-    ways = ways_of(libraries, only)
+    ways = ways_of(libraries, only, target)
     if not only or any(_has_way(case, ways) for case in cases):
         return
     drawn = draw(cases[0], cases[0].over.low, np.random.default_rng(0))
-    all_ways = (c.layout.format for c in price_ways(cases[0], drawn, Ways(ways.target))[1])
+    all_ways = (
+        c.layout.format for c in price_ways(one_node(cases[0], drawn), Ways(ways.target))[1]
+    )
     there = ", ".join(dict.fromkeys([*all_ways, *SAME_PACKING]))
     raise UsageError(
         f"--way {only}: no case can be computed like this; formats of {cases[0]}: {there}; write "

@@ -1,27 +1,16 @@
 """Break-evens measured in a process of their own: threads set, and soon asleep after a call."""
 
-import contextlib
-import pickle
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import minisparse
+from minisparse.bench.asking import Answerer, Lost
 from minisparse.bench.breakeven import Finding, Settings
 from minisparse.bench.breakeven_cases import Case
 from minisparse.bench.breakeven_fit import NOWHERE
 from minisparse.bench.process import environment
 
-_START = (
-    "import sys; sys.path.insert(0, sys.argv[1]); "
-    "from minisparse.bench.breakeven_worker import serve; serve()"
-)
-_ROOT = str(Path(minisparse.__file__).parent.parent)
 _PATIENCE = 120.0
 """A case takes at most so many seconds more than it is given; then its process is ended."""
 
@@ -36,8 +25,9 @@ class Measurer:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._settings, self._environ = settings, environment(settings.threads)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._settings = settings
+        environ = environment(settings.threads)
+        self._process = Answerer("minisparse.bench.breakeven_worker", (), environ)
 
     def __enter__(self) -> Self:
         """Start nothing yet: the first case does."""
@@ -50,51 +40,19 @@ class Measurer:
         at: TracebackType | None,
     ) -> None:
         """End the process."""
-        self._close()
+        self._process.close()
 
     def measure(self, case: Case, seconds: float) -> Finding:
         """Return what became of a case that may take about so many seconds."""
-        process = self._started()
-        assert process.stdin is not None
-        assert process.stdout is not None
         settings = self._settings
-        question = case, settings.libraries, settings.only, seconds, settings.seed
-        timer = threading.Timer(seconds + _PATIENCE, process.kill)
-        timer.start()
+        asked = case, settings.libraries, settings.only, seconds, settings.seed
+        question = *asked, settings.target
+        self._process.start()
         try:
-            pickle.dump(question, process.stdin)
-            process.stdin.flush()
-            found: Finding = pickle.load(process.stdout)
-        except (EOFError, OSError, pickle.UnpicklingError):
-            late = not timer.is_alive()
-            self._close()
-            said = f"gave no answer within {seconds + _PATIENCE:.0f} s" if late else "died"
-            return Finding(case, None, NOWHERE, fault=f"its process {said}")
-        finally:
-            timer.cancel()
+            found: Finding = self._process.ask(question, seconds + _PATIENCE)
+        except Lost as error:
+            return Finding(case, None, NOWHERE, fault=str(error))
         return found
-
-    def _started(self) -> "subprocess.Popen[bytes]":
-        if self._process is None or self._process.poll() is not None:
-            self._close()
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", _START, _ROOT],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env=self._environ,
-                start_new_session=True,  # Ctrl-C is for us, who then end it
-            )
-        return self._process
-
-    def _close(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.wait()
-            for stream in (process.stdin, process.stdout):
-                if stream is not None:
-                    with contextlib.suppress(BrokenPipeError):
-                        stream.close()
 
 
 def measure_cases(

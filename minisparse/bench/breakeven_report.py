@@ -10,7 +10,7 @@ from typing import Any
 from minisparse.bench.breakeven import NEAR, Finding, Settings
 from minisparse.bench.breakeven_fit import ANYWHERE, NOWHERE, Estimate
 from minisparse.bench.breakeven_ways import MARK, Visit
-from minisparse.show import table_text, wrap
+from minisparse.show import folded_text, wrap
 
 FORMAT = 1
 """Changes where the meaning of a key does."""
@@ -48,7 +48,7 @@ def _tables(found: Sequence[Finding]) -> list[str]:
         groups.setdefault((*f.case.shape, f.case.columns, f.case.dtype), []).append(f)
     return [
         f"{m}x{k}, N = {n}, {dtype}\n\n"
-        + table_text(_HEADERS, [*map(_row, group)], align="lrlrrlr")
+        + folded_text(_HEADERS, [*map(_row, group)], align="lrlrrlr")
         for (m, k, n, dtype), group in groups.items()
     ]
 

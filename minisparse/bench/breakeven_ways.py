@@ -8,24 +8,26 @@ falls on all of them; what is told are ratios within rounds.
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from statistics import median
 
 import numpy as np
 
 from minisparse.bench.breakeven_cases import Case, Drawn, draw
 from minisparse.bench.breakeven_fit import Sample
+from minisparse.bench.on_card import ready_on_card, seconds_on_card
 from minisparse.bench.products import sum_tolerance
+from minisparse.bench.turns import turn
 from minisparse.bench.worker import fault_of
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import MinisparseError
 from minisparse.core.tensor_type import DENSE
+from minisparse.core.xp import to_device
 from minisparse.cost import Candidate, Target, candidates
-from minisparse.formats import find_pattern, from_dense
+from minisparse.cost.ready import ready
+from minisparse.formats import find_pattern
 from minisparse.graph import Graph, GraphBuilder
-from minisparse.kernels import bind, level_of, pack
 from minisparse.kernels.blas import controls, thread_count
-from minisparse.ops import SPMM
 
 MARK = 0.97
 """Faster than dense means in at most so much of its time. Where much is stored, our kernels come
@@ -39,9 +41,6 @@ _BEATEN = 1.3
 """A way that has taken so many times what the best takes is not asked any more."""
 _FAR = 1.5
 """Rounds that all lie on one side, in the middle by this factor, are enough."""
-_SLOW, _TURN = 0.02, 0.003
-"""Seconds of a call that is made once a turn; and of a turn, if calls are faster."""
-_LEAST_CALLS, _MOST_CALLS = 3, 20
 _EXACT = 1e-6
 """Seconds to which a clock has to be exact."""
 _PAUSE = 0.002
@@ -51,6 +50,7 @@ NO_WAY = 1e6
 """The ratio that stands for a density at which there is no sparse way."""
 
 Call = Callable[[], object]
+Timed = Callable[[Call, float], float]
 
 
 @dataclass(frozen=True)
@@ -116,14 +116,12 @@ def one_node(case: Case, drawn: Drawn) -> Graph:
     return replace(builder.build({"c": c}), patterns={"a": find_pattern(drawn.a)})
 
 
-def price_ways(case: Case, drawn: Drawn, ways: Ways) -> tuple[Candidate, list[Candidate]]:
+def price_ways(graph: Graph, ways: Ways) -> tuple[Candidate, list[Candidate]]:
     """Return the dense candidate, and the sparse ones among which there is the choice.
 
     The cheaper ones come first.
     """
-    graph = one_node(case, drawn)
-    priced = candidates(graph, graph.nodes[0], ways.target)
-    found = sorted(priced, key=lambda c: c.seconds)
+    found = candidates(graph, graph.nodes[0], ways.target)
     dense = next(c for c in found if c.layout == DENSE)
     return dense, [c for c in found if ways.offers(c)]
 
@@ -131,24 +129,27 @@ def price_ways(case: Case, drawn: Drawn, ways: Ways) -> tuple[Candidate, list[Ca
 def predicted_ratio(case: Case, density: float, ways: Ways, seed: int) -> float:
     """Return the price of the best sparse way over that of dense; very large if there is none."""
     drawn = draw(case, density, np.random.default_rng([seed, round(density * 1e6)]))
-    dense, sparse = price_ways(case, drawn, ways)
+    dense, sparse = price_ways(one_node(case, drawn), ways)
     return sparse[0].seconds / dense.seconds if sparse else NO_WAY
 
 
 def visit(case: Case, drawn: Drawn, ways: Ways, seconds: float) -> Visit:
     """Check and time the ways that seem good, and dense, for about some seconds."""
-    dense, sparse = price_ways(case, drawn, ways)
+    graph = one_node(case, drawn)
+    dense, sparse = price_ways(graph, ways)
     predicted = sparse[0].seconds / dense.seconds if sparse else NO_WAY
     calls: dict[str, Call] = {}
     faults: dict[str, str] = {}
+    device = ways.target.device
     expected = drawn.a.astype(np.float64) @ drawn.b
     for candidate in (dense, *shortlist(sparse)):
-        call, fault = tried(candidate, case, drawn, expected)
+        call, fault = tried(candidate, graph, drawn, expected, device)
         if call is None:
             faults[candidate.name] = fault
         else:
             calls[candidate.name] = call
-    ratios = time_rounds(calls, dense.name, seconds) if dense.name in calls else {}
+    timing = partial(time_rounds, timed=seconds_on_card) if device == "gpu" else time_rounds
+    ratios = timing(calls, dense.name, seconds) if dense.name in calls else {}
     rounds = max(map(len, ratios.values()), default=0)
     lasting = [name for name in ratios if len(ratios[name]) == rounds]
     best = min(lasting, key=lambda name: median(ratios[name]), default="")
@@ -156,18 +157,26 @@ def visit(case: Case, drawn: Drawn, ways: Ways, seconds: float) -> Visit:
 
 
 def tried(
-    candidate: Candidate, case: Case, drawn: Drawn, expected: Array
+    candidate: Candidate, graph: Graph, drawn: Drawn, expected: Array, device: str = "cpu"
 ) -> tuple[Call | None, str]:
     """Return a candidate's call if its result is right, else what is wrong."""
     try:
-        call = ready(candidate, drawn)
+        call = _ready(candidate, graph, drawn, device)
         with np.errstate(all="ignore"):
-            result = np.asarray(call())
+            result = np.asarray(to_device(call(), "cpu"))
     except MinisparseError as error:  # a library may refuse what it cannot do
         return None, f"{type(error).__name__}: {error}"[:300]
     terms = np.array([drawn.a.shape[1]])
-    fault = fault_of(result, expected, sum_tolerance(terms, case.dtype))
+    fault = fault_of(result, expected, sum_tolerance(terms, drawn.b.dtype.name))
     return (None, fault) if fault else (call, "")
+
+
+def _ready(candidate: Candidate, graph: Graph, drawn: Drawn, device: str) -> Call:
+    """Return a candidate's call where it is to be computed."""
+    node, operands = graph.nodes[0], (drawn.a, drawn.b)
+    if device == "gpu":
+        return ready_on_card(graph, node, candidate, operands).call
+    return ready(graph, node, candidate, operands, drawn.b.shape[1])
 
 
 def shortlist(sparse: list[Candidate]) -> list[Candidate]:
@@ -182,16 +191,12 @@ def shortlist(sparse: list[Candidate]) -> list[Candidate]:
     return chosen
 
 
-def ready(candidate: Candidate, drawn: Drawn) -> Call:
-    """Return what computes the product in a candidate's way, the matrix stored and packed."""
-    a = drawn.a if candidate.layout == DENSE else from_dense(drawn.a, candidate.layout)
-    level = level_of(candidate.kernel, candidate.level)
-    packed, run = pack(level, a, drawn.b.shape[1]), bind(SPMM, level, {})
-    return lambda: run(packed, drawn.b)
-
-
 def time_rounds(
-    calls: Mapping[str, Call], dense: str, seconds: float, mark: float = MARK
+    calls: Mapping[str, Call],
+    dense: str,
+    seconds: float,
+    mark: float = MARK,
+    timed: Timed | None = None,
 ) -> dict[str, tuple[float, ...]]:
     """Return the times of calls over that of the dense one, round by round.
 
@@ -205,7 +210,11 @@ def time_rounds(
         After which no round is begun, once there are three.
     mark : float
         Rounds that are all far from it on one side are not repeated.
+    timed : callable, optional
+        ``timed(call, typical)`` returns the seconds of a turn of a call that usually takes so many;
+        by default of this process.
     """
+    timed = timed or _seconds_here
     ratios: dict[str, tuple[float, ...]] = {name: () for name in calls if name != dense}
     typical = dict.fromkeys(calls, 0.0)
     playing, begin = list(calls), time.monotonic()
@@ -217,7 +226,7 @@ def time_rounds(
                 break
             for name in playing[i % len(playing) :] + playing[: i % len(playing)]:
                 time.sleep(_PAUSE)
-                typical[name] = turn(calls[name], typical[name])
+                typical[name] = timed(calls[name], typical[name])
             for name in set(playing) - {dense}:
                 ratios[name] = (*ratios[name], typical[name] / typical[dense])
             if i:
@@ -225,29 +234,19 @@ def time_rounds(
     return ratios
 
 
-def turn(call: Call, typical: float) -> float:
-    """Return the seconds of the fastest of a few calls, after one that warms the caches."""
-    calls = 1
-    if typical < _SLOW:
-        calls = min(_MOST_CALLS, max(_LEAST_CALLS, int(_TURN / max(_seconds(call), 1e-9))))
-    return min(_seconds(call) for _ in range(calls))
-
-
-def _seconds(call: Call) -> float:
-    clock = time.process_time if _on_one_core() else time.perf_counter
-    start = clock()
-    call()
-    return clock() - start
+def _seconds_here(call: Call, typical: float) -> float:
+    return turn(call, typical, _clock())
 
 
 @cache
-def _on_one_core() -> bool:
-    """Tell whether BLAS, and so we, take one thread for sure, whose own time can be told exactly.
+def _clock() -> Callable[[], float]:
+    """Return this process's own time where BLAS, and so we, take one thread for sure.
 
     What a thread computes is the time that it had a core; what others did meanwhile is not in it.
     """
     exact = time.get_clock_info("process_time").resolution <= _EXACT
-    return exact and controls() is not None and thread_count() == 1
+    alone = exact and controls() is not None and thread_count() == 1
+    return time.process_time if alone else time.perf_counter
 
 
 def _still_playing(

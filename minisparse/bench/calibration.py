@@ -16,6 +16,7 @@ import numpy as np
 from minisparse.bench.figures import measure_machine
 from minisparse.bench.problems import OPS_DRAWN, POINTWISE, draw_problem
 from minisparse.bench.trials import Sample, Trial, measure_problem, samples_of
+from minisparse.bench.verdict import WITHIN
 from minisparse.cost import MACHINES, Machine, Target
 from minisparse.cost.coefficients import Coefficients, Fit
 from minisparse.cost.fitting import cross_validate, factors, fit
@@ -29,8 +30,6 @@ LEAST = 6
 """Problems at least that coefficients are fitted to."""
 ALIKE = 2
 """So many candidates of a problem are measured that compute in the same way."""
-WITHIN = 1.5
-"""By this factor a prediction may be off."""
 FLOPS = 5e8
 """Floating-point operations at most that a problem takes dense: more take longer, and tell no
 more."""

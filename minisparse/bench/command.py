@@ -78,7 +78,19 @@ def add_benches(parser: argparse.ArgumentParser) -> None:
         "--batch", type=int, default=16, metavar="N", help="items of a run (default: 16)"
     )
     passes.set_defaults(verb=_passes)
-    for bench in (formats, kernels, models, networks, dispatch, passes):
+    gpu = benches.add_parser(
+        "gpu", help="all checks and timings on a graphics card, in under nine minutes"
+    )
+    gpu.add_argument("--quick", action="store_true", help="fewer of each, in three minutes")
+    gpu.add_argument("--dry-run", action="store_true", help="list the parts; no card is needed")
+    gpu.add_argument(
+        "--part", action="append", default=[], metavar="NAME", help="only this part; again"
+    )
+    gpu.add_argument(
+        "--budget", type=float, metavar="MINUTES", help="for all of it (default: 9; --quick: 3)"
+    )
+    gpu.set_defaults(verb=_gpu)
+    for bench in (formats, kernels, models, networks, dispatch, passes, gpu):
         bench.add_argument("--json", metavar="FILE", help="also write the figures there")
         bench.add_argument("--seed", type=int, default=0, metavar="N", help="of what is drawn")
         bench.add_argument("--debug", action="store_true", help="show the traceback of an error")
@@ -172,6 +184,12 @@ def _passes(options: argparse.Namespace) -> int:
     sys.stdout.write(report_text(found) + "\n")
     _write(target, lambda: as_json(found))
     return 0
+
+
+def _gpu(options: argparse.Namespace) -> int:
+    from minisparse.bench.gpu.verb import run_on_card
+
+    return run_on_card(options, _checked(options))
 
 
 def _models(options: argparse.Namespace) -> int:

@@ -17,7 +17,8 @@ from typing import Protocol
 
 import numpy as np
 
-from minisparse.bench.process import Lost, Rival
+from minisparse.bench.asking import Lost
+from minisparse.bench.process import Rival
 from minisparse.bench.sampling import predict
 from minisparse.bench.suite import Cell, Contender, Need, Operands, Suite
 from minisparse.bench.worker import Loaded

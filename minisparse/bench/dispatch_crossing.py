@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minisparse.bench.breakeven_fit import find_crossing as fit_crossing
 from minisparse.bench.breakeven_ways import MARK
 from minisparse.bench.problems import Problem
 from minisparse.bench.trials import Trial, measure_problem
@@ -82,11 +83,9 @@ def _ratios(trials: Sequence[Trial]) -> tuple[float, float]:
 
 
 def crossing(densities: Sequence[float], ratios: Sequence[float] | Array) -> float:
-    """Return the density at which ratios, made to grow, pass 1; 0 or 1 where they never do.
+    """Return the density at which ratios pass 1; 0 or 1 where they never do.
 
-    Ratios are made to grow with density by pooling neighbors that do not (isotonic regression by
-    pool-adjacent-violators; Barlow et al., "Statistical inference under order restrictions",
-    1972), of logarithms; between two densities they are interpolated.
+    As :func:`minisparse.bench.breakeven_fit.find_crossing` fits it: made to grow with density.
 
     Examples
     --------
@@ -95,19 +94,4 @@ def crossing(densities: Sequence[float], ratios: Sequence[float] | Array) -> flo
     >>> crossing((0.1, 1.0), (2.0, 3.0)), crossing((0.1, 1.0), (0.2, 0.3))
     (0.0, 1.0)
     """
-    pools: list[list[float]] = []
-    for value in np.log(ratios).tolist():
-        pools.append([value])
-        while len(pools) > 1 and np.mean(pools[-2]) > np.mean(pools[-1]):
-            pools[-2:] = [pools[-2] + pools[-1]]
-    rising = np.concatenate([np.full(len(pool), np.mean(pool)) for pool in pools])
-    if rising[0] > 0:
-        return 0.0
-    if rising[-1] < 0:
-        return 1.0
-    above = int(np.searchsorted(rising, 0.0))
-    if above == 0 or rising[above] == rising[above - 1]:
-        return float(densities[above])
-    part = rising[above - 1] / (rising[above - 1] - rising[above])
-    x = np.log(densities)
-    return float(np.exp(x[above - 1] + part * (x[above] - x[above - 1])))
+    return min(fit_crossing(np.array(densities), np.array(ratios)), 1.0)

@@ -14,7 +14,7 @@ from minisparse.bench.dispatch import (
     Choice,
     Findings,
 )
-from minisparse.show import human_seconds, table_text, wrap
+from minisparse.show import folded_text, human_seconds, wrap
 
 WORST = 8
 """Problems that are shown."""
@@ -48,17 +48,13 @@ def report_text(found: Findings) -> str:
         wrap(f"prices for {machine.name}: {machine.origin or machine.source}", 80),
         f"{len(found.choices)} problems of seed {found.seed}",
         "",
-        table_text(
-            ("", "found", "limit", ""),
-            kept,
-            align="lrrl",
-        ),
+        folded_text(("", "found", "limit", ""), kept, align="lrrl"),
         "",
         "worst choices",
-        table_text(("problem", "regret", "chosen", "best"), list(_worst(found)), align="lrll"),
+        folded_text(("problem", "regret", "chosen", "best"), list(_worst(found)), align="lrll"),
         "",
         "by op",
-        table_text(("op", "problems", "regret", "within 1.5"), list(_by_op(found)), align="lrrr"),
+        folded_text(("op", "problems", "regret", "within 1.5"), list(_by_op(found)), align="lrrr"),
     ]  # fmt: skip
     slower = found.over_dense
     lines += ["", f"slower than dense by more than 5 %: {slower[2]:.1%}; the worst {slower[1]:.2f}"]
@@ -69,7 +65,7 @@ def report_text(found: Findings) -> str:
             for c in found.crossings
         ]  # fmt: skip
         head = ("break-even", "shape", "N", "measured", "predicted", "off by")
-        lines += ["", table_text(head, rows, align="llrrrr")]
+        lines += ["", folded_text(head, rows, align="llrrrr")]
     return "\n".join(lines)
 
 
@@ -79,7 +75,7 @@ def _density(x: float) -> str:
 
 def _worst(found: Findings) -> Iterator[tuple[str, str, str, str]]:
     for c in sorted(found.choices, key=lambda c: -c.regret)[:WORST]:
-        yield str(c.problem)[:40], f"{c.regret:.2f}", _name(c, 0), _name(c, c.trials.index(c.best))
+        yield str(c.problem), f"{c.regret:.2f}", _name(c, 0), _name(c, c.trials.index(c.best))
 
 
 def _name(choice: Choice, at: int) -> str:

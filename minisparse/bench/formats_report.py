@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from minisparse.bench.formats import LIMITS, MEMORY_LIMIT, Figure
-from minisparse.show import human_bytes, human_count, human_seconds, table_text, wrap
+from minisparse.show import folded_text, human_bytes, human_count, human_seconds, wrap
 
 
 def report_text(machine: dict[str, str], figures: Sequence[Figure]) -> str:
@@ -35,7 +35,7 @@ def _table(figures: Sequence[Figure]) -> str:
         )
         for f in figures
     ]  # fmt: skip
-    return table_text(headers, rows, align="lrrrrrrrlr")
+    return folded_text(headers, rows, align="lrrrrrrrlr")
 
 
 def _kept(figure: Figure) -> bool:

@@ -17,7 +17,7 @@ from minisparse.bench.promises import (
 )
 from minisparse.bench.sampling import Sample
 from minisparse.bench.suite import Cell, Promise, Suite
-from minisparse.show import human_bytes, human_seconds, table_text, wrap
+from minisparse.show import folded_text, human_bytes, human_seconds, wrap
 
 _COLUMNS = 80
 _FAULTS_SHOWN = 5
@@ -120,7 +120,7 @@ def _tables(results: Results, figures: Sequence[Figure]) -> str:
 def _table(
     suite: Suite, rows: Mapping[tuple[Any, ...], Sequence[Figure]], peers: Sequence[str]
 ) -> str:
-    return table_text(
+    return folded_text(
         (*suite.row[:-1], suite.axis, "#", suite.ours.name, *peers, "+-"),
         [(*map(_word, row), *_row(suite, peers, of)) for row, of in rows.items()],
         max_width=2 * _COLUMNS,  # whoever calls looks how wide it became
@@ -203,7 +203,7 @@ def _promises(suite: Suite, figures: Sequence[Figure]) -> str:
         f"{verdicts['not clear']} of them not clear, {len(found)} in all. Not clear: the rounds' "
         f"ratios lie on both sides of the limit or spread by more than {WIDEST:.0%}."
     )
-    table = table_text(("promise", "limit", "found", "cells", ""), rows, align="lrrrl")
+    table = folded_text(("promise", "limit", "found", "cells", ""), rows, align="lrrrl")
     return f"{table}\n\n{told}" if rows else told
 
 

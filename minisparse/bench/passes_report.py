@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from minisparse.bench.passes import Effect, never_paying
-from minisparse.show import human_bytes, human_seconds, table_text, wrap
+from minisparse.show import folded_text, human_bytes, human_seconds, wrap
 
 _HEAD = ("pass", "a run with", "without", "ratio", "weights", "values", "")
 
@@ -13,7 +13,7 @@ def report_text(effects: Sequence[Effect]) -> str:
     lines: list[str] = []
     for model in dict.fromkeys(e.model for e in effects):
         own = [e for e in effects if e.model == model]
-        lines += [model, table_text(_HEAD, list(_rows(own)), align="lrrrrrl")]
+        lines += [model, folded_text(_HEAD, list(_rows(own)), align="lrrrrrl")]
         idle = [e.name for e in own if e.verdict == "nothing to do"]
         lines += [wrap(f"nothing to do: {', '.join(idle) or 'none'}", 80), ""]
     told = "; ".join(f"{name} ({why})" for name, why in never_paying(effects).items())

@@ -1,22 +1,18 @@
-"""Problems of one op with a sparse weight, drawn at random, and every candidate ready to call.
+"""Problems of one op with a sparse weight, drawn at random.
 
 What calibration fits to and what ``minisparse bench dispatch`` judges by are drawn alike, from
 other seeds: shapes of layers, patterns of pruned ones, and everything in between.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minisparse.bench.patterns import PATTERNS, draw_values
 from minisparse.core.dtypes import Array
-from minisparse.cost import Candidate, stored_attrs
-from minisparse.formats import Matrix, find_pattern, from_dense
+from minisparse.formats import find_pattern, from_dense
 from minisparse.graph import Graph, GraphBuilder
-from minisparse.kernels import bind, level_of, pack
 
 OPS_DRAWN = {"spmm": 0.4, "dsmm": 0.15, "spmv": 0.15, "conv": 0.2, "sddmm": 0.1}
 """How often each op is drawn."""
@@ -188,33 +184,3 @@ def _others(problem: Problem) -> tuple[list[tuple[int, ...]], int, dict[str, Any
     if problem.base == "spmv":
         return [(k,)], 0, {}
     return [(m, n), (n, k)], 0, {}
-
-
-def convert(graph: Graph, operands: Sequence[Array], candidate: Candidate) -> Any:
-    """Return the weight in the candidate's layout."""
-    at = graph.node("node").op.base.weight
-    weight: Any = operands[at or 0]
-    if at is None or isinstance(weight, Matrix) or candidate.layout.format == "dense":
-        return weight
-    return from_dense(weight.reshape(len(weight), -1), candidate.layout)
-
-
-def packed(graph: Graph, candidate: Candidate, weight: Any) -> Any:
-    """Return a converted weight as the candidate's level packs it."""
-    node = graph.node("node")
-    rows = max((1, *weight.shape[:1]))
-    level = level_of(candidate.kernel, candidate.level)
-    return pack(level, weight, graph.types[node.output].size // rows)
-
-
-def ready(
-    graph: Graph, operands: Sequence[Array], candidate: Candidate, weight: Any
-) -> Callable[[], Any]:
-    """Return a candidate's call on some operands, its weight being packed."""
-    node = graph.node("node")
-    at = node.op.base.weight
-    attrs, given = node.attrs, list(operands)
-    if at is not None:
-        attrs = stored_attrs(node, graph.operand_types(node)[at], candidate.layout)
-        given[at] = weight
-    return partial(bind(node.op, level_of(candidate.kernel, candidate.level), attrs), *given)

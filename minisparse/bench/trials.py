@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from minisparse.bench.problems import Problem, build, convert, packed, ready
+from minisparse.bench.problems import Problem, build
 from minisparse.core.dtypes import Array
 from minisparse.core.tensor_type import TensorType
 from minisparse.cost import Candidate, Machine, Target, candidates
 from minisparse.cost.coefficients import features
 from minisparse.cost.model import Basis
 from minisparse.cost.once import convert_name, convert_work, once_basis, prepare_names, prepare_work
+from minisparse.cost.ready import bound, columns_of, convert, pack
 from minisparse.formats import Matrix
 from minisparse.graph import Graph, Node
 from minisparse.kernels import PROVIDERS, Work, level_of
@@ -98,21 +99,21 @@ def measure_problem(
     node = graph.node("node")
     found = ways(graph, node, target)
     if alike:
-        found = _some(found, alike, rng)
+        found = some_of_each_way(found, alike, rng)
     at, types = node.op.base.weight, graph.operand_types(node)
     calls: list[Callable[[], Any]] = []
     once: list[tuple[float, float | None]] = []
     stored: list[tuple[TensorType, ...]] = []
     for candidate in found:
-        weight, converting = _timed(partial(convert, graph, operands, candidate))
-        packing, preparing, own = 0.0, None, types
-        pack = weight
+        packing, preparing, own, given = 0.0, None, types, list(operands)
         if at is not None:
-            pack, packing = _timed(partial(packed, graph, candidate, weight))
+            columns = columns_of(types[at], graph.types[node.output])
+            weight, converting = _timed(partial(convert, graph, node, candidate, operands[at]))
+            given[at], packing = _timed(partial(pack, candidate, weight, columns))
             preparing = None if weight is operands[at] else converting
             if isinstance(weight, Matrix):
                 own = (*types[:at], weight.type, *types[at + 1 :])
-        calls.append(ready(graph, operands, candidate, pack))
+        calls.append(bound(graph, node, candidate, given))
         once.append((packing, preparing))
         stored.append(own)
     with np.errstate(all="ignore"):
@@ -140,7 +141,7 @@ def _second(
     return [float(np.median(turns[i])) if i in turns else None for i in range(len(calls))]
 
 
-def _some(
+def some_of_each_way(
     found: Sequence[Candidate], alike: int, rng: np.random.Generator
 ) -> tuple[Candidate, ...]:
     """Return a few candidates of each way, by chance, in their order."""

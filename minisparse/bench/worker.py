@@ -1,13 +1,8 @@
 """The process of one contender: it reads a problem, solves it, and is timed when it is asked.
 
-Questions and answers are pickles on stdin and stdout. What a library prints goes to stderr, so
-that it cannot spoil an answer. Nothing of this is meant for anyone but
-:mod:`minisparse.bench.process`, which starts it.
+Nothing of this is meant for anyone but :mod:`minisparse.bench.process`, which starts it.
 """
 
-import os
-import pickle
-import sys
 import time
 import tracemalloc
 import warnings
@@ -16,14 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minisparse.bench.asking import Questions
 from minisparse.bench.suite import Cell, Contender, Operands, Ready, Suite
+from minisparse.bench.turns import turn
 from minisparse.core.dtypes import Array
-
-_SLOW = 0.02
-"""A call that takes so many seconds has warm caches of its own making, and is timed once a turn."""
-_TURN = 0.003
-"""A turn times calls for about so many seconds."""
-_LEAST_CALLS, _MOST_CALLS = 3, 20
 
 
 class Loaded(NamedTuple):
@@ -85,18 +76,8 @@ class Seat:
     def turn(self) -> float:
         """Return the seconds of the fastest of a few calls, after one that warms the caches."""
         assert self._ready is not None
-        call, calls = self._ready.call, 1
-        if self._typical < _SLOW:
-            wanted = int(_TURN / max(_seconds(call), 1e-9))
-            calls = min(_MOST_CALLS, max(_LEAST_CALLS, wanted))
-        self._typical = min(_seconds(call) for _ in range(calls))
+        self._typical = turn(self._ready.call, self._typical)
         return self._typical
-
-
-def _seconds(call: Any) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
 
 
 def fault_of(got: Array, expected: Array, tolerance: float) -> str:
@@ -141,22 +122,11 @@ def _nbytes(result: Any) -> int:
 
 
 def serve(suite: str, contender: str) -> None:
-    """Answer until there are no more questions."""
+    """Answer until there are no more questions: a problem to load, or nothing for a turn."""
+    questions = Questions()
     from minisparse.bench.suites import SUITES
 
-    questions, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
     chosen = SUITES[suite]
     seat = Seat(chosen, next(c for c in chosen.contenders if c.name == contender))
-    while True:
-        try:
-            question: Any = pickle.load(questions)
-        except EOFError:
-            return
-        reply = seat.load(*question) if question else seat.turn()
-        pickle.dump(reply, answers)
-        answers.flush()
-
-
-if __name__ == "__main__":
-    serve(*sys.argv[1:])
+    for question in questions:
+        questions.answer(seat.load(*question) if question else seat.turn())

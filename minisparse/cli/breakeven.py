@@ -37,6 +37,10 @@ def add_breakeven(command: argparse.ArgumentParser) -> None:
         "--way", default="", metavar="NAME",
         help="look at this alone, not at the best: csr, 'bsr 16x16', 'csr scipy' ...",
     )  # fmt: skip
+    command.add_argument(
+        "--target", default="cpu", choices=("cpu", "gpu"),
+        help="gpu: compute and time on the graphics card that is here (default: cpu)",
+    )  # fmt: skip
     command.add_argument("--quick", action="store_true", help="few cases, in under a minute")
     command.add_argument(
         "--budget", type=float, metavar="MINUTES", help="for all of it (default: 14; --quick: 1)"
@@ -90,6 +94,7 @@ def _settings(options: argparse.Namespace) -> "Settings":
         check_ways,
     )
     from minisparse.bench.breakeven_cases import read_shape, sweep
+    from minisparse.gpu.device import require_device
 
     minutes = options.budget
     if minutes is not None and not 0 < minutes <= 1440:
@@ -101,10 +106,18 @@ def _settings(options: argparse.Namespace) -> "Settings":
         options.columns or (QUICK_COLUMNS if options.quick else FULL_COLUMNS),
         options.dtype,
     )
-    check_ways(cases, options.libraries, options.way)
+    if options.target == "gpu":
+        require_device("minisparse breakeven --target gpu")
+    check_ways(cases, options.libraries, options.way, options.target)
     seconds = (QUICK if options.quick else FULL) if minutes is None else 60 * minutes
     return Settings(
-        tuple(cases), seconds, options.seed, options.threads, options.libraries, options.way
+        tuple(cases),
+        seconds,
+        options.seed,
+        options.threads,
+        options.libraries,
+        options.way,
+        options.target,
     )
 
 
@@ -129,7 +142,11 @@ def _machine(settings: "Settings") -> dict[str, str]:
 
     told = describe_machine(("torch",) if settings.libraries != "none" else ())
     told["blas"] = told["blas"].partition(",")[0]  # whose threads are set for the measuring process
-    return {**told, "threads": str(settings.threads), "priced for": find_machine("cpu").name}
+    return {
+        **told,
+        "threads": str(settings.threads),
+        "priced for": find_machine(settings.target).name,
+    }
 
 
 def _measure(settings: "Settings") -> "Sequence[Finding]":

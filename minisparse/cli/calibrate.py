@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from minisparse.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from minisparse.bench.calibration import Calibration, Tell
+    from minisparse.bench.calibration import Calibration, Effort, Tell
 
 
 def add_calibrate(command: argparse.ArgumentParser) -> None:
@@ -22,36 +22,61 @@ def add_calibrate(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--out", metavar="FILE", help="write the profile there, not where target='cpu' finds it"
     )
-    command.add_argument("--name", default="cpu", help="what the profile calls the machine")
     command.add_argument(
-        "--no-libraries", action="store_true", help="leave SciPy, PyTorch and MKL out"
+        "--target", default="cpu", choices=("cpu", "gpu"),
+        help="gpu: measure the graphics card that is here (default: cpu)",
+    )  # fmt: skip
+    command.add_argument(
+        "--name", help="what the profile calls the machine (default: that of --target)"
     )
+    command.add_argument("--no-libraries", action="store_true", help="leave other libraries out")
     command.add_argument("--debug", action="store_true", help="show the traceback of an error")
     command.set_defaults(verb=calibrate_machine)
 
 
 def calibrate_machine(options: argparse.Namespace) -> int:
     """Measure, fit, print each kernel's error, and save the profile."""
-    from minisparse.bench.calibration import FULL, QUICK, calibrate
     from minisparse.cost.profile import write_profile
+    from minisparse.gpu.device import require_device
 
-    effort = QUICK if options.quick else FULL
-    if options.minutes is not None:
-        if not 0.2 <= options.minutes <= 60:
-            raise UsageError(f"--minutes {options.minutes:g}: it must be from 0.2 to 60")
-        effort = FULL._replace(seconds=45 * options.minutes, problems=10_000)
-    target = _target(options.out)
+    if options.target == "gpu":
+        require_device("minisparse calibrate --target gpu")
+    minutes = options.minutes
+    if minutes is not None and not 0.2 <= minutes <= 60:
+        raise UsageError(f"--minutes {minutes:g}: it must be from 0.2 to 60")
+    measure = _measure_card if options.target == "gpu" else _measure
+    target = _target(options.out, options.target)
     with _progress() as tell:
-        found = calibrate(effort, options.name, not options.no_libraries, tell)
+        found = measure(options, tell)
     sys.stdout.write(f"{_report(found)}\n")
     write_profile(found.machine, target)
     sys.stdout.write(f"written to {target}\n")
     return 0
 
 
-def _target(out: str | None) -> Path:
+def _measure(options: argparse.Namespace, tell: "Tell") -> "Calibration":
+    from minisparse.bench.calibration import FULL, QUICK, calibrate
+
+    effort = _effort(options, FULL, QUICK)
+    return calibrate(effort, options.name or "cpu", not options.no_libraries, tell)
+
+
+def _measure_card(options: argparse.Namespace, tell: "Tell") -> "Calibration":
+    from minisparse.bench.gpu_calibration import FULL, QUICK, calibrate_card
+
+    effort = _effort(options, FULL, QUICK)
+    return calibrate_card(effort, options.name or "gpu", not options.no_libraries, tell)
+
+
+def _effort(options: argparse.Namespace, full: "Effort", quick: "Effort") -> "Effort":
+    if options.minutes is None:
+        return quick if options.quick else full
+    return full._replace(seconds=45 * options.minutes, problems=10_000)
+
+
+def _target(out: str | None, kind: str = "cpu") -> Path:
     """Return where the profile goes; what would keep it from going there is found before."""
-    from minisparse.cost.host import VARIABLE, profile_path
+    from minisparse.cost.host import VARIABLE, card_profile_path, profile_path
 
     if out is not None:
         target = Path(out)
@@ -60,7 +85,7 @@ def _target(out: str | None) -> Path:
         if not target.absolute().parent.is_dir():
             raise UsageError(f"--out {out}: there is no folder {target.absolute().parent}")
         return target
-    path = profile_path()
+    path = profile_path() if kind == "cpu" else card_profile_path()
     if path is None:
         raise UsageError(
             f"{VARIABLE} asks for no profile, so there is no place to save one: name one with --out"
@@ -97,7 +122,8 @@ def _progress() -> "Iterator[Tell]":
 
 def _report(found: "Calibration") -> str:
     """Return the machine's figures, and for each kernel how well its time is predicted."""
-    from minisparse.show import human_bytes, human_seconds, table_text, wrap
+    from minisparse.bench.verdict import verdict
+    from minisparse.show import folded_text, human_bytes, human_seconds, wrap
 
     m = found.machine
     sizes = [
@@ -120,10 +146,12 @@ def _report(found: "Calibration") -> str:
         wrap(m.source, 80),
         wrap(rates, 80),
         "",
-        table_text(("memory", "size", "GB/s", "gathered, G/s"), sizes, align="lrrr"),
+        folded_text(("memory", "size", "GB/s", "gathered, G/s"), sizes, align="lrrr"),
         "",
-        table_text(("fitted", "what", "problems", "off by", "within 1.5"), fits, align="llrrr"),
+        folded_text(("fitted", "what", "problems", "off by", "within 1.5"), fits, align="llrrr"),
         "",
         f"{found.problems} problems in {found.seconds:.0f} s. 'Off by' is the median factor "
         "between predicted and measured\ntime of problems that were left out of the fit (5 folds).",
+        "",
+        wrap(verdict(m), 80),
     ])  # fmt: skip

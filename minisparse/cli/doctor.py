@@ -105,8 +105,9 @@ def find_libraries() -> list[Library]:
         for op, format in p.offers:
             offers.setdefault(op, []).append(format)
         told = p.version or "unknown version" if p.is_installed else ""
-        trouble = _trouble(p.name) if p.is_installed else ""
-        dtypes = tuple(d for d in _DTYPES if not p.why_not("spmm", "csr", _operands(d)))
+        trouble = _trouble(p) if p.is_installed else ""
+        format = next(format for op, format in p.offers if op == "spmm")
+        dtypes = tuple(d for d in _DTYPES if not p.why_not("spmm", format, _usual(d, format)))
         reasons = tuple(dict.fromkeys((*_whole(p), *filter(None, _probed(p)))))
         return Library(p.name, p.title, told, p.install, trouble, offers, dtypes, reasons)
 
@@ -121,6 +122,17 @@ def _whole(provider: "Provider") -> list[str]:
     return [f"{op} of {' and '.join(names)}: {why}" for (op, why), names in formats.items()]
 
 
+def _usual(dtype: str, format: str) -> list[TensorType]:
+    """Return the types of a product that a library takes if it takes any in that dtype."""
+    if format == "nm":
+        a = TensorType((32, 32), np.dtype(dtype), "nm", 512, np.dtype(np.uint8), (2, 4))
+    elif format == "dense":
+        a = TensorType((32, 32), np.dtype(dtype))
+    else:
+        return _operands(dtype)
+    return [a, TensorType((32, 32), np.dtype(dtype))]
+
+
 def _operands(dtype: str, other: str = "", stored: int = 4) -> list[TensorType]:
     """Return the types of a small product of a CSR matrix."""
     a = TensorType((8, 8), np.dtype(dtype), "csr", stored, _INT32)
@@ -129,6 +141,10 @@ def _operands(dtype: str, other: str = "", stored: int = 4) -> list[TensorType]:
 
 def _probed(provider: "Provider") -> Iterator[str]:
     """Yield what a provider says to operands that not every library takes."""
+    if not {("spmm", "csr"), ("spmm", "bsr")} <= set(provider.offers):
+        op, format = next(iter(provider.offers))
+        yield provider.why_not(op, format, _usual("float32", format))
+        return
     yield provider.why_not("spmm", "csr", _operands("float32", "float64"))
     yield provider.why_not("spmm", "csr", _operands("float32", stored=1 << 31))
     for block, shape in (((2, 3), (6, 6)), ((4, 4), (6, 6))):
@@ -136,11 +152,16 @@ def _probed(provider: "Provider") -> Iterator[str]:
         yield provider.why_not("spmm", "bsr", [a, TensorType((6, 2), _FLOAT32)])
 
 
-def _trouble(name: str) -> str:
+def _trouble(provider: "Provider") -> str:
     """Return why a library that is installed cannot compute; empty where it can."""
     from minisparse.formats import CSR
     from minisparse.kernels.functions import spmv
 
+    name = provider.name
+    if provider.place == "gpu":  # which is tried in each dtype, and says so when it refuses
+        op, format = next(iter(provider.offers))
+        found = [provider.why_not(op, format, _usual(d, format)) for d in ("float32", "float16")]
+        return "" if "" in found else found[0]
     a = CSR(np.array([2, 3], np.float32), [0, 1], [0, 1, 2], (2, 2))
     try:
         y = spmv(a, np.ones(2, np.float32), level=name)
@@ -176,7 +197,7 @@ def _screen(
     machine: dict[str, str], libraries: list[Library], packages: list[Package]
 ) -> Iterator[str]:
     """Yield the lines: the machine, the libraries, what they refuse, the other packages."""
-    from minisparse.show import table_text, wrap
+    from minisparse.show import folded_text, wrap
 
     yield f"minisparse {machine['minisparse']}, Python {machine['python']}"
     yield wrap(f"NumPy {machine['numpy']} with {machine['blas']}", _WIDTH)
@@ -186,20 +207,21 @@ def _screen(
     ops = list(dict.fromkeys(op for library in libraries for op in library.offers))
     rows = [(x.name, x.version or "-", *(" ".join(x.offers.get(op, ["-"])) for op in ops))
             for x in libraries]  # fmt: skip
-    yield table_text(("name", "version", *ops), rows)
+    yield folded_text(("name", "version", *ops), rows)
     for x in libraries:
         yield ""
         if not x.version:
             yield f"{x.name}: not installed: {x.install}"
         if x.trouble:
             yield wrap(f"{x.name}: cannot be used: {x.trouble}", _WIDTH)
-        yield wrap(f"{x.name}: computes in {' '.join(x.dtypes)}", _WIDTH)
+        if x.dtypes:
+            yield wrap(f"{x.name}: computes in {' '.join(x.dtypes)}", _WIDTH)
         for why in x.refuses:
             yield wrap(f"refuses: {why}", _WIDTH, indent=2)
     yield ""
     if packages:
         yield "packages that open further features"
         told = [(p.name, p.version or "-", "" if p.version else p.install) for p in packages]
-        yield table_text(("package", "version", "to install it"), told)
+        yield folded_text(("package", "version", "to install it"), told)
     else:
         yield "minisparse was not installed by pip, which would know the extras that it has"

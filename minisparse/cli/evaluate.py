@@ -63,6 +63,7 @@ def as_json(found: "Evaluation") -> dict[str, Any]:
         "seconds": list(found.timing.seconds),
         "median_seconds": found.timing.median,
         "weight_bytes": found.memory.weights,
+        "packed_bytes": found.memory.packed,
         "peak_value_bytes_predicted": found.memory.predicted,
         "peak_bytes_measured": found.memory.measured,
         "passes": [
@@ -70,6 +71,7 @@ def as_json(found: "Evaluation") -> dict[str, Any]:
                 "after": stage.name,
                 "seconds": list(stage.timing.seconds),
                 "weight_bytes": stage.weight_bytes,
+                "packed_bytes": stage.packed_bytes,
                 "peak_value_bytes_predicted": stage.value_bytes,
             }
             for stage in stages

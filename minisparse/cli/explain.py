@@ -54,7 +54,7 @@ def explain_model(options: argparse.Namespace) -> int:
     if options.diff is not None:
         first, second = _two(options)
         found: Any = first.diff(second)
-        data: Any = {"A": first.as_data(), "B": second.as_data(), "otherwise": found.otherwise}
+        data: Any = {"A": first.as_data(), "B": second.as_data(), "otherwise": found.reasons}
     else:
         found = _explanation(options, options.model, options.target)
         if options.node is not None:

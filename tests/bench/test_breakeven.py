@@ -4,11 +4,12 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from minisparse.bench import breakeven_process, breakeven_ways
+from minisparse.bench import asking, breakeven_ways
 from minisparse.bench.breakeven import (
     Finding,
     Settings,
@@ -35,7 +36,9 @@ from minisparse.cli import main
 from minisparse.core.errors import UsageError
 from minisparse.core.extras import is_installed
 from minisparse.cost import Candidate
+from minisparse.cost.ready import ready
 from minisparse.formats import find_pattern
+from minisparse.graph import Graph, Node
 
 KINDS = {"skewed": "unstructured", "n:m": "nm", "4x4": "blocks"}
 
@@ -64,14 +67,14 @@ def test_a_sweep_takes_each_case_once() -> None:
 def test_ways_are_those_of_dispatch_without_the_ones_that_pack_alike() -> None:
     case = Case("16x16", (128, 128), 64, "float32")
     drawn = draw(case, 0.2, np.random.default_rng(0))
-    dense, sparse = price_ways(case, drawn, ways_of("none"))
+    dense, sparse = price_ways(one_node(case, drawn), ways_of("none"))
     assert dense.layout.format == "dense"
     assert {c.layout.format for c in sparse} >= {"csr", "bsr"}
     assert not {c.layout.format for c in sparse} & {"dense", "coo", "csc"}
     assert [c.seconds for c in sparse] == sorted(c.seconds for c in sparse)
-    only = price_ways(case, drawn, ways_of("none", "bsr 16x16"))[1]
+    only = price_ways(one_node(case, drawn), ways_of("none", "bsr 16x16"))[1]
     assert {str(c.layout) for c in only} == {"bsr 16x16"}
-    assert price_ways(case, drawn, ways_of("none", "csc"))[1]
+    assert price_ways(one_node(case, drawn), ways_of("none", "csc"))[1]
     chosen = shortlist(sparse)
     assert chosen[0] is sparse[0]
     assert len(chosen) <= 4
@@ -85,10 +88,10 @@ def test_a_way_that_computes_something_else_is_told_and_not_timed(
 ) -> None:
     case = Case("rows", (64, 64), 8, "float32")
     drawn = draw(case, 0.3, np.random.default_rng(0))
-    sound = breakeven_ways.ready
+    sound = ready
 
-    def careless(candidate: Candidate, drawn: Drawn) -> Call:
-        call = sound(candidate, drawn)
+    def careless(graph: Graph, node: Node, candidate: Candidate, *rest: Any) -> Call:
+        call = sound(graph, node, candidate, *rest)
         return call if candidate.layout.format != "csr" else lambda: 1.01 * np.asarray(call())
 
     monkeypatch.setattr(breakeven_ways, "ready", careless)
@@ -105,7 +108,7 @@ def test_rounds_ask_those_who_are_far_behind_no_more(monkeypatch: pytest.MonkeyP
     seconds = {"dense": 1.0, "good": 0.9, "close": 1.0, "bad": 2.0}
     asked: list[str] = []
 
-    def turn(call: Call, typical: float) -> float:
+    def turn(call: Call, typical: float, clock: object) -> float:
         name = str(call())
         asked.append(name)
         return seconds[name]
@@ -225,12 +228,12 @@ def test_the_picture_has_a_curve_for_each_pattern(tmp_path: Path) -> None:
 def test_a_process_that_dies_is_a_fault_and_the_next_case_has_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    good = breakeven_process._START
+    good = asking._START
     case = Case("rows", (64, 64), 4, "float32")
     with Measurer(Settings((case,))) as measurer:
-        monkeypatch.setattr(breakeven_process, "_START", "import sys; sys.stdin.read(1)")
+        monkeypatch.setattr(asking, "_START", "import sys; sys.stdin.read(1)")
         assert measurer.measure(case, 0.1).fault == "its process died"
-        monkeypatch.setattr(breakeven_process, "_START", good)
+        monkeypatch.setattr(asking, "_START", good)
         found = measurer.measure(case, 0.1)
         assert not found.fault
         assert found.estimate is not None
@@ -313,13 +316,13 @@ def test_what_a_library_refuses_is_told_and_the_others_are_timed(
 ) -> None:
     case = Case("16x16", (64, 64), 8, "float32")
     drawn = draw(case, 0.3, np.random.default_rng(0))
-    sound = breakeven_ways.ready
-    first, *others = shortlist(price_ways(case, drawn, ways_of("none"))[1])
+    sound = ready
+    first, *others = shortlist(price_ways(one_node(case, drawn), ways_of("none"))[1])
 
-    def refusing(candidate: Candidate, drawn: Drawn) -> Call:
+    def refusing(graph: Graph, node: Node, candidate: Candidate, *rest: Any) -> Call:
         if candidate.name == first.name:
             raise UsageError("not today")
-        return sound(candidate, drawn)
+        return sound(graph, node, candidate, *rest)
 
     monkeypatch.setattr(breakeven_ways, "ready", refusing)
     found = visit(case, drawn, ways_of("none"), 0.0)

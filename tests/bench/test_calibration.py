@@ -12,21 +12,14 @@ import pytest
 from minisparse.bench import calibration, figures
 from minisparse.bench.calibration import Effort, calibrate, fit_libraries, fit_machine
 from minisparse.bench.figures import measure_machine
-from minisparse.bench.problems import (
-    OPS_DRAWN,
-    POINTWISE,
-    build,
-    convert,
-    draw_problem,
-    packed,
-    ready,
-)
+from minisparse.bench.problems import OPS_DRAWN, POINTWISE, build, draw_problem
 from minisparse.bench.trials import Trial, measure_problem, samples_of
 from minisparse.cli import main
 from minisparse.cost import MACHINES, Machine, Target, candidates, find_machine
 from minisparse.cost.coefficients import Coefficients
 from minisparse.cost.library_speeds import LibrarySpeed
 from minisparse.cost.profile import read_profile
+from minisparse.cost.ready import bound, columns_of, convert, pack
 from minisparse.kernels import Work
 from minisparse.ops import OPS
 
@@ -48,13 +41,18 @@ def test_every_candidate_of_a_drawn_problem_computes_the_same(op: str) -> None:
         problem = draw_problem(rng, op, flops=2e6)
         graph, operands = build(problem, rng)
         results = []
-        for candidate in candidates(graph, graph.node("node"), Target(SERVER)):
-            weight = packed(graph, candidate, convert(graph, operands, candidate))
-            result = ready(graph, operands, candidate, weight)()
+        node = graph.node("node")
+        at, types = node.op.base.weight, graph.operand_types(node)
+        for candidate in candidates(graph, node, Target(SERVER)):
+            given = list(operands)
+            if at is not None:
+                columns = columns_of(types[at], graph.types[node.output])
+                weight = convert(graph, node, candidate, operands[at])
+                given[at] = pack(candidate, weight, columns)
+            result = bound(graph, node, candidate, given)()
             results.append(result.to_dense() if hasattr(result, "to_dense") else result)
         assert results
         plain = [x.to_dense() if hasattr(x, "to_dense") else x for x in operands]
-        node = graph.node("node")
         wanted = OPS[problem.op].dense(plain, node.attrs)
         for result in results:
             np.testing.assert_allclose(result, wanted, rtol=2e-3)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from minisparse.bench import contest, process
+from minisparse.bench.asking import Lost
 from minisparse.bench.contest import (
     LEAST_ROUNDS,
     measure_cell,
@@ -19,7 +20,7 @@ from minisparse.bench.contest import (
     seated,
     write_problem,
 )
-from minisparse.bench.process import Lost, Rival, environment
+from minisparse.bench.process import Rival, environment
 from minisparse.bench.products import contenders
 from minisparse.bench.suite import Cell, Contender, Need, Operands, Ready, Suite
 from minisparse.bench.suites import SUITES

@@ -14,7 +14,7 @@ from minisparse.evaluation.progress import progress
 from minisparse.evaluation.waterfall import Waterfall, waterfall
 from minisparse.graph.feeds import named_feeds
 from minisparse.runtime import Executable, Memory, Timing, measure_memory
-from minisparse.show import bars_html, card, facts, human_seconds, paragraph
+from minisparse.show import bars_html, card, facts, human_bytes, human_seconds, paragraph
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,11 @@ class Evaluation:
         """Bytes of all constants as stored."""
         return self.memory.weights
 
+    @property
+    def packed_bytes(self) -> int:
+        """Bytes that kernels packed of them besides, once, and keep."""
+        return self.memory.packed
+
     def facts(self) -> list[tuple[str, str]]:
         """Return what was found, as pairs of texts."""
         low, high = self.timing.quartiles
@@ -68,7 +73,16 @@ class Evaluation:
                 f"{human_seconds(self.timing.median)}; half of them {human_seconds(low)} to "
                 f"{human_seconds(high)}",
             ),
-            ("memory", str(self.memory)),
+            (
+                "weights",
+                f"{human_bytes(self.weight_bytes)} stored, {human_bytes(self.packed_bytes)} packed "
+                "of them besides",
+            ),
+            (
+                "memory",
+                f"values {human_bytes(self.memory.predicted)} (with scratch "
+                f"{human_bytes(self.memory.measured)})",
+            ),
         ]
 
     def __str__(self) -> str:

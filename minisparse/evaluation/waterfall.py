@@ -7,10 +7,11 @@ from typing import Any
 
 from minisparse.api import compile_for
 from minisparse.core.dtypes import Array
+from minisparse.dispatch.weight_bytes import packed_bytes
 from minisparse.evaluation.progress import progress
 from minisparse.passes import PASSES
 from minisparse.runtime import Executable, Timing, measure, predict_peak, sizes_of
-from minisparse.show import human_bytes, human_seconds, table_text
+from minisparse.show import folded_text, human_bytes, human_seconds
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Stage:
         Seconds of one run.
     weight_bytes : int
         Bytes of all constants as stored.
+    packed_bytes : int
+        Bytes that kernels packed of them besides.
     value_bytes : int
         Most bytes of values between nodes that are alive at once, as predicted.
     """
@@ -32,6 +35,7 @@ class Stage:
     name: str
     timing: Timing
     weight_bytes: int
+    packed_bytes: int
     value_bytes: int
 
 
@@ -56,6 +60,7 @@ class Waterfall:
                     _earned(before.timing, stage.timing),
                     human_bytes(stage.weight_bytes),
                     _signed(stage.weight_bytes - before.weight_bytes, human_bytes),
+                    human_bytes(stage.packed_bytes),
                     human_bytes(stage.value_bytes),
                 )
             )
@@ -63,7 +68,7 @@ class Waterfall:
 
     def __str__(self) -> str:
         """Return a table of at most 80 columns."""
-        return table_text(("after", "a run", "", "weights", "", "values"), self.rows())
+        return folded_text(("after", "a run", "", "weights", "", "packed", "values"), self.rows())
 
 
 def _earned(before: Timing, after: Timing) -> str:
@@ -118,6 +123,7 @@ def waterfall(
                 name,
                 timings[distinct[doing[name]]],
                 each.graph.weight_bytes,
+                packed_bytes(each),
                 predict_peak(each, sizes),
             )
             for name, each in plans.items()

@@ -12,7 +12,7 @@ from minisparse.formats import find_pattern
 from minisparse.graph import Graph
 from minisparse.pruning.activations import run_node, run_nodes, run_outputs
 from minisparse.pruning.layers import Layer, find_layers, plain
-from minisparse.show import card, human_count, paragraph, table, table_text
+from minisparse.show import card, folded_text, human_count, paragraph, table
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class PruningReport:
 
     def __str__(self) -> str:
         """Return a table and a line for all."""
-        return f"{table_text(_HEADERS, self.rows())}\n{self._all()}"
+        return f"{folded_text(_HEADERS, self.rows())}\n{self._all()}"
 
     def _repr_html_(self) -> str:
         """Return the card for a notebook."""

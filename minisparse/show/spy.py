@@ -10,6 +10,7 @@ import numpy as np
 
 from minisparse.core.dtypes import Array
 from minisparse.core.errors import ShapeError
+from minisparse.core.xp import asarray, to_device
 from minisparse.show.png import encode_png
 
 _INK = (70, 120, 200)
@@ -27,7 +28,8 @@ def bin_counts(row: Array, col: Array, shape: tuple[int, int], bins: tuple[int, 
     Parameters
     ----------
     row, col : array ``[nnz]``
-        Coordinates of the stored entries, in any order; duplicates count each time.
+        Coordinates of the stored entries, in any order; duplicates count each time. On a card,
+        they are counted there, and the counts are fetched.
     shape : tuple of int
         The matrix's shape.
     bins : tuple of int
@@ -49,7 +51,7 @@ def bin_counts(row: Array, col: Array, shape: tuple[int, int], bins: tuple[int, 
     array([[1, 0, 0],
            [0, 0, 1]])
     """
-    row, col = np.asarray(row, np.int64), np.asarray(col, np.int64)
+    row, col = asarray(row, np.int64), asarray(col, np.int64)
     if row.shape != col.shape or row.ndim != 1:
         raise ShapeError(f"spy: row {row.shape} and col {col.shape} must be vectors of one length")
     for name, index, size in (("row", row, shape[0]), ("col", col, shape[1])):
@@ -60,7 +62,8 @@ def bin_counts(row: Array, col: Array, shape: tuple[int, int], bins: tuple[int, 
     step_down, step_across = (max(1, math.ceil(s / b)) for s, b in zip(shape, bins, strict=True))
     down, across = math.ceil(shape[0] / step_down), math.ceil(shape[1] / step_across)
     flat = row // step_down * across + col // step_across
-    return np.bincount(flat, minlength=down * across).reshape(down, across)
+    counts: Array = to_device(np.bincount(flat, minlength=down * across), "cpu")
+    return counts.reshape(down, across)
 
 
 def spy_png(row: Array, col: Array, shape: tuple[int, int], size: int = 256) -> bytes:

@@ -16,6 +16,7 @@ from minisparse.show import card, table, table_text
 
 if TYPE_CHECKING:
     from minisparse.dispatch.explanation import Explanation
+    from minisparse.gpu.graphs import Captured
     from minisparse.oracle import NodeJudgement
 
 
@@ -52,6 +53,44 @@ class Executable(Plan):
             )
         outputs = run(self, dict(zip(self.graph.inputs, inputs, strict=True)))
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
+
+    def captured(self, feeds: Mapping[str, Any]) -> "Captured":
+        """Return a run of a plan for a GPU as one CUDA graph, which costs one launch.
+
+        Parameters
+        ----------
+        feeds : mapping
+            Arrays of CuPy by input name, of the sizes that the graph is recorded for.
+
+        Returns
+        -------
+        Captured
+            To be called with one array for each input, in the plan's order. The outputs by name
+            that it returns are written anew by each call.
+
+        Raises
+        ------
+        UsageError
+            If the plan is for the CPU, an input is missing, or a node needs a number from the card
+            while it runs.
+        CaptureError
+            If CUDA cannot record the run.
+        """
+        from minisparse.gpu.graphs import capture
+
+        where = f"plan '{self.graph.name}': captured"
+        if self.placement is None:
+            raise UsageError(f'{where}: it is for the CPU: ms.compile(graph, "gpu") makes one')
+        if self.fetches:
+            nodes = ", ".join(self.fetches)
+            raise UsageError(f"{where}: {nodes} must know numbers that the card computes: use run")
+        check_feeds(self.graph, feeds)
+        names = list(self.graph.inputs)
+
+        def record(*inputs: Any) -> dict[str, Array]:
+            return run(self, dict(zip(names, inputs, strict=True)))
+
+        return capture(record, [feeds[name] for name in names])
 
     def trace(self, feeds: Mapping[str, Any]) -> Trace:
         """Run the plan once and keep times, bytes and every value."""

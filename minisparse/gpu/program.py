@@ -1,19 +1,21 @@
 """A thread program: one function, to be compiled for a GPU or to be run thread by thread on a CPU.
 
 Where the arrays lie says where it runs: arrays of CuPy are computed with on their card, arrays of
-NumPy by the simulator.
+NumPy by the simulator. To define a program costs nothing: what rewrites and runs it is imported
+when it first runs.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import FunctionType
-from typing import Any, Generic, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar
 
 from minisparse.core.errors import UsageError
 from minisparse.core.xp import namespace
-from minisparse.gpu.rewrite import names_of, parsed, waits
-from minisparse.gpu.simulator import Simulation, simulate
+
+if TYPE_CHECKING:
+    from minisparse.gpu.simulator import Simulation
 
 Dims = tuple[int, ...]
 """Numbers of blocks, or of threads in a block, by axis; up to three, x first."""
@@ -31,13 +33,12 @@ class Program:
     ----------
     function : function
         As it was written.
-    names : mapping
-        What its free names stand for, such as the dtype to sum in or the width of a tile: constants
-        when it is compiled. :meth:`bind` replaces some.
+    bound : mapping
+        What :meth:`bind` has put in the place of free names.
     """
 
     function: FunctionType
-    names: dict[str, Any]
+    bound: dict[str, Any] = field(default_factory=dict)
     _bound: dict[Any, Self] = field(default_factory=dict, repr=False)
     _compiled: dict[Any, Any] = field(default_factory=dict, repr=False)
 
@@ -68,8 +69,15 @@ class Program:
                 raise UsageError(
                     f"{self.name} uses no name {unknown[0]!r}: it uses {', '.join(self.names)}"
                 )
-            self._bound[key] = type(self)(self.function, {**self.names, **names})
+            self._bound[key] = type(self)(self.function, {**self.bound, **names})
         return self._bound[key]
+
+    @cached_property
+    def names(self) -> dict[str, Any]:
+        """What its free names stand for, such as the dtype to sum in: constants when compiled."""
+        from minisparse.gpu.rewrite import names_of
+
+        return {**names_of(self.function), **self.bound}
 
     @cached_property
     def helpers(self) -> dict[str, "Program"]:
@@ -79,6 +87,8 @@ class Program:
     @cached_property
     def waits(self) -> bool:
         """Whether a thread waits for others in it, or in a function that it calls."""
+        from minisparse.gpu.rewrite import parsed, waits
+
         return waits(parsed(self.function), {n: p.waits for n, p in self.helpers.items()})
 
 
@@ -117,10 +127,14 @@ class ThreadProgram(Program):
 
             launch(self, grid, block, args)
         else:
-            simulate(self, grid, block, args)
+            self.simulate(grid, block, args)
 
-    def simulate(self, grid: Dims, block: Dims, args: Sequence[Any], **options: Any) -> Simulation:
+    def simulate(
+        self, grid: Dims, block: Dims, args: Sequence[Any], **options: Any
+    ) -> "Simulation":
         """Run every thread on the CPU; see :func:`minisparse.gpu.simulator.simulate`."""
+        from minisparse.gpu.simulator import simulate
+
         return simulate(self, grid, block, args, **options)
 
 
@@ -146,10 +160,10 @@ def thread_program(function: Callable[..., None]) -> ThreadProgram:
         :mod:`minisparse.gpu.jit`. It returns nothing.
     """
     assert isinstance(function, FunctionType)
-    return ThreadProgram(function, names_of(function))
+    return ThreadProgram(function)
 
 
 def device_function(function: Callable[P, R]) -> DeviceFunction[P, R]:
     """Make a function that thread programs may call; a decorator."""
     assert isinstance(function, FunctionType)
-    return DeviceFunction(function, names_of(function))
+    return DeviceFunction(function)

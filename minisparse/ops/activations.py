@@ -31,7 +31,7 @@ def _one_each(types: Types, attrs: Attrs) -> int:
     return types[0].nnz
 
 
-def stored_samples(rng: np.random.Generator, kinds: str) -> Iterator[tuple[str, Triplets]]:
+def stored_samples(rng: "np.random.Generator", kinds: str) -> Iterator[tuple[str, Triplets]]:
     """Yield hard matrices in which no cell is stored twice, of dtypes of these kinds."""
     for label, x in hard_matrices(rng):
         kind = "f" if x.data.dtype.name == "bfloat16" else x.data.dtype.kind
@@ -41,7 +41,7 @@ def stored_samples(rng: np.random.Generator, kinds: str) -> Iterator[tuple[str, 
     yield "stored, NaN and inf", Triplets(np.arange(6) // 2, np.arange(6), special, (4, 7))
 
 
-def _samples(rng: np.random.Generator, kinds: str) -> Iterator[Sample]:
+def _samples(rng: "np.random.Generator", kinds: str) -> Iterator[Sample]:
     x = random_values(rng, (5, 7), "float32")
     yield Sample("plain", (x,))
     yield Sample("no elements", (x[:0],))
@@ -97,7 +97,7 @@ def _gelu(operands: Sequence[Array], attrs: Attrs) -> Array:
     return _each(_normal if attrs["approximate"] == "none" else _normal_by_tanh, operands[0])
 
 
-def _gelu_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _gelu_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     yield from _samples(rng, "f")
     x = random_values(rng, (40, 3), "float32") * 4
     yield Sample("by tanh", (x,), {"approximate": "tanh"})
@@ -185,7 +185,7 @@ def _clip(operands: Sequence[Array], attrs: Attrs) -> Array:
     return asarray(y)
 
 
-def _clip_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _clip_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     for sample in _samples(rng, "iuf"):
         unsigned = sample.label.endswith("uint8")
         yield Sample(sample.label, sample.operands, {"min": 0 if unsigned else -1, "max": 6})

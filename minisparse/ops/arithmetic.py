@@ -70,7 +70,7 @@ _BOTH = (
 )  # fmt: skip
 
 
-def _dense_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _dense_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     x = random_values(rng, (4, 3, 5), "float32")
     yield Sample("same shape", (x, x[::-1]))
     yield Sample("one row", (x, x[0, :1]))
@@ -84,12 +84,12 @@ def _dense_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample(f"{dtype} that wraps", (most, np.array([1, 2, 100], dtype)))
 
 
-def _alike(first: Array, rng: np.random.Generator) -> tuple[Array, ...]:
+def _alike(first: Array, rng: "np.random.Generator") -> tuple[Array, ...]:
     """Return a residual: another value of the same shape."""
     return (random_values(rng, first.shape, first.dtype),)
 
 
-def _companion(rng: np.random.Generator, a: Triplets) -> Triplets:
+def _companion(rng: "np.random.Generator", a: Triplets) -> Triplets:
     """Return a matrix that shares some of a's cells, with the opposite value in some of these."""
     some = rng.random(len(a.row)) < 0.5
     again = Triplets(a.row[some], a.col[some], a.data[some], a.shape)
@@ -107,7 +107,7 @@ def _companion(rng: np.random.Generator, a: Triplets) -> Triplets:
     )
 
 
-def _add_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _add_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     yield from _dense_samples(rng)
     for label, a in hard_matrices(rng):
         yield Sample(f"stored, {label}", (a, _companion(rng, a)))
@@ -138,7 +138,7 @@ ADD = Op(
 )
 
 
-def _multiply_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _multiply_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     yield from _dense_samples(rng)
     z = random_values(rng, (3, 4), "complex64")
     yield Sample("complex", (z, z[::-1]))
@@ -180,12 +180,12 @@ def _add_bias(operands: Sequence[Array], attrs: Attrs) -> Array:
     return asarray(c + by_rows(bias, c.ndim))
 
 
-def _bias_for(first: Array, rng: np.random.Generator) -> tuple[Array, ...]:
+def _bias_for(first: Array, rng: "np.random.Generator") -> tuple[Array, ...]:
     """Return a bias for every row of ``first``."""
     return (random_values(rng, first.shape[:1], first.dtype),)
 
 
-def _add_bias_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _add_bias_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     for shape in ((5, 7), (1, 4), (4, 1), (0, 3), (3, 0)):
         c = random_values(rng, shape, "float32")
         yield Sample(f"{shape[0]} rows, {shape[1]} columns", (c, *_bias_for(c, rng)))

@@ -69,7 +69,7 @@ def _is_scale(value: Any) -> bool:
     return isinstance(value, int | float | np.integer | np.floating) and math.isfinite(value)
 
 
-def _samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _samples(rng: "np.random.Generator") -> Iterator[Sample]:
     for label, mask in hard_matrices(rng):
         dtype = mask.data.dtype
         if dtype.kind == "c":
@@ -80,7 +80,7 @@ def _samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield from _odd_samples(rng)
 
 
-def _odd_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _odd_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     _, mask = next(hard_matrices(rng))
     ones = mask._replace(data=np.ones_like(mask.data))
     q, k, v = _vectors(rng, mask.shape, (4, 3), mask.data.dtype)
@@ -108,7 +108,7 @@ def _odd_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 
 def _vectors(
-    rng: np.random.Generator, shape: tuple[int, int], width: tuple[int, int], dtype: object
+    rng: "np.random.Generator", shape: tuple[int, int], width: tuple[int, int], dtype: object
 ) -> tuple[Array, Array, Array]:
     """Return Q, K and V for a mask of the given shape."""
     (m, n), (d, e) = shape, width

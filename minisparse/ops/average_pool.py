@@ -68,7 +68,7 @@ def _flops(types: Types, attrs: Attrs) -> int:
     return _result(types, attrs).size * math.prod(attrs["kernel_shape"])
 
 
-def _samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _samples(rng: "np.random.Generator") -> Iterator[Sample]:
     yield from pool_samples(rng, ("float16", "float64"))
     x = random_values(rng, (2, 3, 7, 6), "float32")
     padded = {"kernel_shape": (3, 3), "strides": (2, 3), "pads": (1, 0, 1, 2)}

@@ -25,7 +25,7 @@ def _dense(operands: Sequence[Array], attrs: Attrs) -> Array:
     return asarray(y, np.result_type(*operands))
 
 
-def _samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _samples(rng: "np.random.Generator") -> Iterator[Sample]:
     for shape, dtype in (
         ((4, 3), "float32"),
         ((2, 3, 4, 5), "float32"),

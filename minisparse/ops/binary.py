@@ -56,7 +56,7 @@ def one_each(types: Types, attrs: Attrs) -> int:
     return broadcast_type(types, types[0].dtype).size
 
 
-def pair_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def pair_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     """Yield pairs of arrays that meet in every way in which shapes broadcast."""
     x = random_values(rng, (4, 3, 5), "float32")
     yield Sample("same shape", (x, x[::-1]))
@@ -86,12 +86,12 @@ def integer_pairs(*dtypes: str) -> Iterator[Sample]:
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 
 
-def _samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _samples(rng: "np.random.Generator") -> Iterator[Sample]:
     yield from pair_samples(rng)
     yield from integer_pairs(*INTEGERS)
 
 
-def _complex_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _complex_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     yield from _samples(rng)
     z = random_values(rng, (3, 4), "complex64")
     yield Sample("complex", (z, z[::-1] + 1))
@@ -148,7 +148,7 @@ def _mod(operands: Sequence[Array], attrs: Attrs) -> Array:
     return found.astype(dtype, copy=False)
 
 
-def _mod_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _mod_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     for sample in _samples(rng):
         yield sample
         yield Sample(f"{sample.label}, as in C", sample.operands, {"fmod": 1})
@@ -193,7 +193,7 @@ def _whole_power(a: Array, b: Array) -> Array:
     return np.where(b < 0, inverse, powers)
 
 
-def _pow_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _pow_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     for sample in pair_samples(rng):
         a, b = sample.operands
         if sample.label != "NaN and inf" and isinstance(a, np.ndarray):
@@ -254,7 +254,7 @@ def _extreme_of_names(sign: int) -> OnNames:
     return on_names
 
 
-def _extreme_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _extreme_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     yield from _samples(rng)
     x = random_values(rng, (2, 3, 4), "float32")
     yield Sample("one operand", (x,))

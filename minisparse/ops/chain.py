@@ -45,7 +45,7 @@ def _dense(operands: Sequence[Array], attrs: Attrs) -> Array:
     return np.array(found) if shared else found
 
 
-def _whole(rng: np.random.Generator, *shape: int) -> Array:
+def _whole(rng: "np.random.Generator", *shape: int) -> Array:
     """Return whole numbers as float32, with which most arithmetic is exact."""
     return rng.integers(-9, 9, shape).astype(np.float32)
 
@@ -64,7 +64,7 @@ _MEAN = body_of("x y c", "m", (ADD, "x y", "s", {}), (DIV, "s c", "m", {}))
 _KEPT = body_of("x y", "x")
 
 
-def _samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _samples(rng: "np.random.Generator") -> Iterator[Sample]:
     x, y = _whole(rng, 4, 3, 5), _whole(rng, 3, 5)
     residual = {"body": _RESIDUAL}
     yield Sample("same shape", (x, x[::-1], x), residual)

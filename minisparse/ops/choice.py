@@ -53,7 +53,7 @@ def _arg(operands: Sequence[Array], attrs: Attrs, name: str) -> Array:
     return asarray(x.shape[axis] - 1 - found if last else found, np.int64)
 
 
-def _arg_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _arg_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     x = random_values(rng, (3, 4, 5), "float32")
     yield Sample("the first axis", (x,))
     yield Sample("the last, which goes", (x,), {"axis": -1, "keepdims": 0})
@@ -128,7 +128,7 @@ def _top(operands: Sequence[Array], attrs: Attrs) -> tuple[Array, Array]:
     return np.take_along_axis(x, chosen, axis), chosen.astype(np.int64)
 
 
-def _top_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _top_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     x = random_values(rng, (3, 4, 5), "float32")
     yield Sample("the largest", (x, np.array([2])))
     yield Sample("the least", (x, np.array([3])), {"largest": 0, "axis": 1})
@@ -191,7 +191,7 @@ def _may_be_up_to(count: Dim, size: Dim) -> bool:
     return not isinstance(count, int) or count >= 0
 
 
-def _non_zero_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _non_zero_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     x = random_values(rng, (3, 4, 5), "float32")
     yield Sample("three axes", (np.where(x > 0, x, 0),))
     yield Sample("NaN and zeros of both signs", (np.array([0.0, np.nan, -0.0, np.inf]),))
@@ -245,7 +245,7 @@ def _one_hot(operands: Sequence[Array], attrs: Attrs) -> Array:
     return asarray(np.where(hot, on, off))
 
 
-def _hot_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _hot_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     off_on = np.array([0.0, 1.0], np.float32)
     indices = np.array([[0, 2, -1], [3, 7, -4]])
     yield Sample("the last axis", (indices, np.array(4), off_on))

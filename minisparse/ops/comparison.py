@@ -25,7 +25,7 @@ def _bool(types: Types) -> Any:
     return _BOOL
 
 
-def _samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _samples(rng: "np.random.Generator") -> Iterator[Sample]:
     yield from pair_samples(rng)
     yield from integer_pairs(*INTEGERS)
     x = np.round(random_values(rng, (6, 5), "float32"))
@@ -33,7 +33,7 @@ def _samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample("bool", (np.array([True, False]), np.array([[True], [False]])))
 
 
-def _equal_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _equal_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     yield from _samples(rng)
     z = np.round(random_values(rng, (4, 3), "complex64"))
     yield Sample("complex", (z, np.where(rng.random((4, 3)) < 0.5, z, z.conj())))
@@ -77,7 +77,7 @@ LESS_OR_EQUAL = _comparison("less_or_equal", np.less_equal, lambda found: found 
 GREATER_OR_EQUAL = _comparison("greater_or_equal", np.greater_equal, lambda found: found >= 0)
 
 
-def _logical_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _logical_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     x = rng.random((4, 3, 5)) < 0.5
     yield Sample("same shape", (x, x[::-1]))
     yield Sample("both broadcast", (x[:, :1], x[0]))
@@ -109,7 +109,7 @@ def _told(
     name: str,
     domain: Constraint,
     dense: Callable[[Sequence[Array], Attrs], Array],
-    samples: Callable[[np.random.Generator], Iterator[Sample]],
+    samples: Callable[["np.random.Generator"], Iterator[Sample]],
     *more: Constraint,
     attrs: Attrs | None = None,
 ) -> Op:
@@ -132,7 +132,7 @@ def _told(
     )
 
 
-def _not_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _not_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     x = rng.random((4, 5)) < 0.5
     yield Sample("plain", (x,))
     yield Sample("no elements", (x[:0],))
@@ -150,7 +150,7 @@ def _is_inf(operands: Sequence[Array], attrs: Attrs) -> Array:
     return wanted
 
 
-def _is_inf_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _is_inf_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     yield from float_samples(rng)
     x = np.array([np.nan, np.inf, -np.inf, 1.0, -3e38], "float32")
     yield Sample("positive ones", (x,), {"detect_negative": 0})

@@ -37,7 +37,7 @@ _FLAGGED = body_of(
 _COLLECTING = body_of("i go x", "go y", (MULTIPLY, "x i", "y", {}))
 
 
-def if_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def if_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     """Yield branches with other sizes and several results, some of them handed back as given."""
     x = rng.integers(-9, 9, (2, 3)).astype("float32")
     y = rng.integers(-9, 9, 4)
@@ -50,7 +50,7 @@ def if_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample("one element", (np.array([True]), x[:0], y), branches)
 
 
-def loop_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def loop_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     """Yield loops of any number of iterations, that grow, stop by a condition, carry nothing."""
     x = rng.integers(-9, 9, (1, 3)).astype("float32")
     most, yes, no = np.array(2**63 - 1), np.array(True), np.array(False)

@@ -106,7 +106,7 @@ def _flops(types: Types, attrs: Attrs) -> int:
     return 2 * types[1].nnz * each + (filters * each if len(types) > 2 else 0)
 
 
-def _samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _samples(rng: "np.random.Generator") -> Iterator[Sample]:
     x = random_values(rng, (2, 4, 7, 6), "float32")
     w = random_values(rng, (6, 4, 3, 2), "float32")
     bias = random_values(rng, (6,), "float32")
@@ -129,7 +129,7 @@ def _samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield from _other_ranks(rng)
 
 
-def _flattened_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _flattened_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     """Yield the hard matrices whose columns are some channels times 2 x 1, as weights."""
     attrs = {"kernel_shape": (2, 1), "pads": (1, 0, 0, 0)}
     for label, w in hard_matrices(rng):
@@ -143,7 +143,7 @@ def _flattened_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample("flattened: 3x3 with everything", (x, w, bias), attrs)
 
 
-def _other_ranks(rng: np.random.Generator) -> Iterator[Sample]:
+def _other_ranks(rng: "np.random.Generator") -> Iterator[Sample]:
     """Yield sounds, with one spatial axis, and volumes, with three."""
     x, bias = random_values(rng, (2, 4, 9), "float32"), random_values(rng, (6,), "float32")
     attrs: dict[str, Any] = {"pads": (2, 1), "strides": (2,), "dilations": (2,)}

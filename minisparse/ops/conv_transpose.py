@@ -107,7 +107,7 @@ def _flops(types: Types, attrs: Attrs) -> int:
     return adds + (_result(types, attrs).size if len(types) > 2 else 0)
 
 
-def _samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _samples(rng: "np.random.Generator") -> Iterator[Sample]:
     x = random_values(rng, (2, 4, 3, 4), "float32")
     w = random_values(rng, (4, 3, 3, 2), "float32")
     bias = random_values(rng, (3,), "float32")

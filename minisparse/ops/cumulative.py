@@ -33,7 +33,7 @@ def _known_axis_fits(types: Types, attrs: Attrs) -> bool:
     return types[0].ndim > 0 and (axis is None or is_axis(axis[0], types[0].ndim))
 
 
-def _cum_sum_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _cum_sum_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     x = random_values(rng, (3, 4, 5), "float32")
     for axis in (0, 1, -1):
         for exclusive in (0, 1):
@@ -83,7 +83,7 @@ def _trilu(operands: Sequence[Array], attrs: Attrs) -> Array:
     return np.triu(x, k) if attrs["upper"] else np.tril(x, k)
 
 
-def _trilu_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _trilu_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     x = random_values(rng, (2, 4, 5), "float32")
     for upper in (1, 0):
         which = "upper" if upper else "lower"

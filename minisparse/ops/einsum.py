@@ -148,7 +148,7 @@ def _flops(types: Types, attrs: Attrs) -> int:
     return len(types) * every.size
 
 
-def _samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _samples(rng: "np.random.Generator") -> Iterator[Sample]:
     def given(equation: str, *shapes: tuple[int, ...], dtype: str = "f4") -> Sample:
         small = dtype if dtype[0] in "fc" else "i1"
         operands = tuple(

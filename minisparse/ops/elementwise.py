@@ -38,7 +38,7 @@ def float_dtypes() -> tuple[str, ...]:
     return ("float64", "float16", *(["bfloat16"] if bfloat16() is not None else []))
 
 
-def float_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def float_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     """Yield arrays of every floating dtype, special values and odd memory among them."""
     x = random_values(rng, (5, 7), "float32")
     yield Sample("plain", (x,))
@@ -57,7 +57,7 @@ def float_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample(f"{dtype} small and large", (values.astype(as_dtype(dtype, "samples")),))
 
 
-def _samples_above_zero(rng: np.random.Generator) -> Iterator[Sample]:
+def _samples_above_zero(rng: "np.random.Generator") -> Iterator[Sample]:
     """Yield what :func:`float_samples` does, of bfloat16 nothing that has no root."""
     for sample in float_samples(rng):
         (x,) = sample.operands
@@ -66,7 +66,7 @@ def _samples_above_zero(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample(sample.label, (x,))
 
 
-def real_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def real_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     """Yield what :func:`float_samples` does, and integers up to the ends of their range."""
     yield from float_samples(rng)
     for dtype in ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"):
@@ -82,7 +82,7 @@ def function_op(
     flops: int = 1,
     *more: Constraint,
     attrs: Attrs | None = None,
-    samples: Callable[[np.random.Generator], Iterator[Sample]] | None = None,
+    samples: Callable[["np.random.Generator"], Iterator[Sample]] | None = None,
     on_names: OnNames | None = None,
 ) -> Op:
     """Return the op that applies a function to each element, keeping shape and dtype.

@@ -108,7 +108,7 @@ class _Pair:
         own, _ = self.cut(types)
         return self.first.flops(own, attrs) + self.after.flops(self.between(types, attrs), attrs)
 
-    def samples(self, rng: np.random.Generator) -> "Iterator[Sample]":
+    def samples(self, rng: "np.random.Generator") -> "Iterator[Sample]":
         """Yield the first's, with what the second takes beside."""
         for sample in self.first.samples(rng):
             fused = _with_more_operands(sample, self.first, self.after, rng)
@@ -122,7 +122,7 @@ def _only(op: "Op", attrs: "Attrs") -> dict[str, Any]:
 
 
 def _with_more_operands(
-    sample: "Sample", first: "Op", after: "Op", rng: np.random.Generator
+    sample: "Sample", first: "Op", after: "Op", rng: "np.random.Generator"
 ) -> "Sample | None":
     """Return ``sample`` with what ``after`` takes beside the result of ``first``.
 

@@ -64,7 +64,7 @@ def _flops(types: Types, attrs: Attrs) -> int:
     return 2 * m * k * n + (2 * m * n if len(types) > 2 else 0)
 
 
-def _samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _samples(rng: "np.random.Generator") -> Iterator[Sample]:
     a, b = random_values(rng, (5, 7), "float32"), random_values(rng, (7, 3), "float32")
     bias = random_values(rng, (3,), "float32")
     yield Sample("plain", (a, b))

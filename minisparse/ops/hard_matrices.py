@@ -15,7 +15,7 @@ from minisparse.core.triplets import Triplets
 DTYPES = ("float64", "float16", "int8", "int32", "uint8", "bool", "complex64", "complex128")
 
 
-def hard_matrices(rng: np.random.Generator) -> Iterator[tuple[str, Triplets]]:
+def hard_matrices(rng: "np.random.Generator") -> Iterator[tuple[str, Triplets]]:
     """Yield labels and matrices; the first is a plain float32 one of 13 x 10."""
     plain = random_triplets(rng, (13, 10), 0.3)
     yield "plain, no multiple of a block", plain
@@ -27,7 +27,7 @@ def hard_matrices(rng: np.random.Generator) -> Iterator[tuple[str, Triplets]]:
 
 
 def random_triplets(
-    rng: np.random.Generator, shape: tuple[int, int], density: float, dtype: Any = "float32"
+    rng: "np.random.Generator", shape: tuple[int, int], density: float, dtype: Any = "float32"
 ) -> Triplets:
     """Return a random matrix, row by row, without duplicates."""
     mask = rng.random(shape) < density
@@ -35,7 +35,7 @@ def random_triplets(
     return Triplets(row, col, random_values(rng, (len(row),), dtype), shape)
 
 
-def random_values(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Array:
+def random_values(rng: "np.random.Generator", shape: tuple[int, ...], dtype: Any) -> Array:
     """Return values none of which is zero; integers small enough for every dtype."""
     dtype = as_dtype(dtype, "random_values")
     whole = rng.integers(1, 10, shape)
@@ -48,7 +48,7 @@ def random_values(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) 
     return values.astype(dtype)
 
 
-def dense_operand(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Array:
+def dense_operand(rng: "np.random.Generator", shape: tuple[int, ...], dtype: Any) -> Array:
     """Return a fitting dense operand in C order."""
     return np.ascontiguousarray(random_values(rng, shape, dtype))
 
@@ -61,7 +61,7 @@ def rearranged(b: Array) -> Iterator[tuple[str, Array]]:
     yield "of another dtype", b.astype(np.float64)
 
 
-def _with_empty_lines(rng: np.random.Generator) -> Iterator[tuple[str, Triplets]]:
+def _with_empty_lines(rng: "np.random.Generator") -> Iterator[tuple[str, Triplets]]:
     t = random_triplets(rng, (12, 11), 0.5)
     empty = {
         "first row empty": t.row > 0,
@@ -76,7 +76,7 @@ def _with_empty_lines(rng: np.random.Generator) -> Iterator[tuple[str, Triplets]
         yield label, Triplets(t.row[keep], t.col[keep], t.data[keep], t.shape)
 
 
-def _of_odd_shapes(rng: np.random.Generator) -> Iterator[tuple[str, Triplets]]:
+def _of_odd_shapes(rng: "np.random.Generator") -> Iterator[tuple[str, Triplets]]:
     for label, shape, density in (
         ("one row", (1, 17), 0.5),
         ("one column", (17, 1), 0.5),
@@ -90,7 +90,7 @@ def _of_odd_shapes(rng: np.random.Generator) -> Iterator[tuple[str, Triplets]]:
         yield label, random_triplets(rng, shape, density)
 
 
-def _in_odd_orders(rng: np.random.Generator, plain: Triplets) -> Iterator[tuple[str, Triplets]]:
+def _in_odd_orders(rng: "np.random.Generator", plain: Triplets) -> Iterator[tuple[str, Triplets]]:
     row, col, data, shape = plain
     shuffled = rng.permutation(len(row))
     yield "unsorted", Triplets(row[shuffled], col[shuffled], data[shuffled], shape)

@@ -61,7 +61,7 @@ def _gather(operands: Sequence[Array], attrs: Attrs) -> Array:
     return asarray(np.take(x, found, axis))
 
 
-def _gather_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _gather_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     x = random_values(rng, (4, 5, 3), "float32")
     yield Sample("rows, some twice", (x, np.array([3, 0, 0, -1])))
     yield Sample("an array of indices", (x, rng.integers(0, 5, (2, 3))), {"axis": 1})
@@ -136,7 +136,7 @@ def _gather_elements(operands: Sequence[Array], attrs: Attrs) -> Array:
     return asarray(x[elements_index(where, x, indices, attrs["axis"], COVERED)])
 
 
-def _gather_elements_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _gather_elements_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     x = random_values(rng, (4, 5, 3), "float32")
     yield Sample("along the first axis", (x, rng.integers(-4, 4, (6, 5, 3))))
     yield Sample("along the last", (x, rng.integers(0, 3, (4, 5, 2))), {"axis": -1})
@@ -230,7 +230,7 @@ def _gather_nd(operands: Sequence[Array], attrs: Attrs) -> Array:
     return asarray(x[tuples_index("gather_nd (C5)", x.shape, indices, batch)])
 
 
-def _gather_nd_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _gather_nd_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     x = random_values(rng, (4, 5, 3), "float32")
     yield Sample("rows", (x, np.array([[0, -1], [3, 4], [0, 0]])))
     yield Sample("elements", (x, rng.integers(-3, 3, (2, 2, 3))))

@@ -52,7 +52,7 @@ def _concatenated(types: Types, attrs: Attrs) -> TensorType:
     return TensorType(tuple(shape), result_dtype(types), known=known)
 
 
-def _concat_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _concat_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     x, y = (random_values(rng, (2, n, 4), "float32") for n in (3, 5))
     yield Sample("two", (x, y), {"axis": 1})
     yield Sample("three, from the end", (x, x[..., :1], x), {"axis": -1})
@@ -139,7 +139,7 @@ def _split(operands: Sequence[Array], attrs: Attrs) -> tuple[Array, ...]:
     return tuple(np.split(x, np.cumsum(sizes[:-1], dtype=np.int64).tolist(), axis))
 
 
-def _split_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _split_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     x = random_values(rng, (2, 7, 4), "float32")
     yield Sample("two halves", (x,), {"num_outputs": 2})
     yield Sample("uneven", (x,), {"axis": 1, "num_outputs": 3})

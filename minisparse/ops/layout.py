@@ -36,7 +36,7 @@ def _transposed(types: Types, attrs: Attrs) -> TensorType:
     return TensorType(shape, x.dtype, known=x.known)
 
 
-def _transpose_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _transpose_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     x = random_values(rng, (2, 3, 4, 5), "float32")
     yield Sample("reversed", (x,))
     yield Sample("NCHW to NHWC", (x,), {"perm": (0, 2, 3, 1)})
@@ -80,7 +80,7 @@ def _flatten(operands: Sequence[Array], attrs: Attrs) -> Array:
     return x.reshape(rows, columns)
 
 
-def _flatten_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _flatten_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     x = random_values(rng, (2, 3, 4, 5), "float32")
     for axis in (1, 0, 2, 4, -1):
         yield Sample(f"axis {axis}", (x,), {"axis": axis})
@@ -124,7 +124,7 @@ def _matrix_shaped(operands: Sequence[Array], attrs: Attrs) -> Array:
     return x.reshape(x.shape[0], int(np.prod(x.shape[1:], dtype=int)))
 
 
-def _convert_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _convert_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     for label, matrix in hard_matrices(rng):
         for layout in ({"format": "csr"}, {"format": "bsr", "block": (2, 3)}):
             yield Sample(f"{label} to {layout['format']}", (matrix,), layout)

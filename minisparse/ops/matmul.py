@@ -46,7 +46,7 @@ def _flops(types: Types, attrs: Attrs) -> int:
     return 2 * result.size * k
 
 
-def _samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _samples(rng: "np.random.Generator") -> Iterator[Sample]:
     for left, right in (
         ((5, 7), (7, 3)),
         ((2, 5, 7), (7, 3)),

@@ -136,7 +136,7 @@ def _flops(types: Types, attrs: Attrs) -> int:
     return _result(types, attrs).size * int(math.prod(attrs["kernel_shape"]) - 1)
 
 
-def pool_samples(rng: np.random.Generator, dtypes: Sequence[str]) -> Iterator[Sample]:
+def pool_samples(rng: "np.random.Generator", dtypes: Sequence[str]) -> Iterator[Sample]:
     """Yield images, sounds and volumes with windows of many kinds, and images in some dtypes."""
     x = random_values(rng, (2, 3, 7, 6), "float32")
     halves: dict[str, Any] = {"kernel_shape": (2, 2), "strides": (2, 2)}
@@ -162,11 +162,11 @@ def pool_samples(rng: np.random.Generator, dtypes: Sequence[str]) -> Iterator[Sa
         yield Sample(dtype, (random_values(rng, (1, 2, 4, 4), dtype),), padded)
 
 
-def _samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _samples(rng: "np.random.Generator") -> Iterator[Sample]:
     yield from pool_samples(rng, ("float16", "int8", "uint8", "float64"))
 
 
-def _samples_with_indices(rng: np.random.Generator) -> Iterator[Sample]:
+def _samples_with_indices(rng: "np.random.Generator") -> Iterator[Sample]:
     yield from _samples(rng)
     x = random_values(rng, (2, 2, 5, 4), "float32")
     yield Sample("columns first", (x,), {"kernel_shape": (2, 2), "storage_order": 1})

@@ -110,7 +110,7 @@ def _groups_divide(types: Types, attrs: Attrs) -> bool:
     return is_unknown(channels) or divide(channels, int(groups)) != UNKNOWN
 
 
-def _samples_of_last_axes(rng: np.random.Generator, with_bias: bool) -> Iterator[Sample]:
+def _samples_of_last_axes(rng: "np.random.Generator", with_bias: bool) -> Iterator[Sample]:
     def beside(shape: tuple[int, ...], dtype: Any = "f4") -> tuple[Array, ...]:
         return tuple(np.asarray(random_values(rng, shape, dtype)) for _ in range(1 + with_bias))
 
@@ -139,7 +139,7 @@ def _samples_of_last_axes(rng: np.random.Generator, with_bias: bool) -> Iterator
     yield Sample("two dtypes", (x, *beside((5,), "f8")))
 
 
-def _samples_of_channels(rng: np.random.Generator, groups: bool) -> Iterator[Sample]:
+def _samples_of_channels(rng: "np.random.Generator", groups: bool) -> Iterator[Sample]:
     for shape, dtype, count in (
         ((2, 6, 4, 5), "float32", 3),
         ((3, 4, 7), "float32", 2),

@@ -79,7 +79,7 @@ def _dense(reducing: _Reducing) -> Callable[[Sequence[Array], Attrs], Array]:
     return dense
 
 
-def _samples(rng: np.random.Generator, kinds: str) -> Iterator[Sample]:
+def _samples(rng: "np.random.Generator", kinds: str) -> Iterator[Sample]:
     x = random_values(rng, (3, 4, 5), "f4")
     choices: tuple[dict[str, Any], ...] = (
         {},

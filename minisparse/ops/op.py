@@ -73,7 +73,7 @@ def _told(given: TensorType, error: type[MinisparseError]) -> str:
     return f"{_size(given)} {given.layout}" if error is UnsupportedOpError else _size(given)
 
 
-def _no_companions(first: Array, rng: np.random.Generator) -> tuple[Array, ...]:
+def _no_companions(first: Array, rng: "np.random.Generator") -> tuple[Array, ...]:
     """Return nothing: the op takes one operand."""
     return ()
 
@@ -153,11 +153,11 @@ class Op:
     result: Callable[[Types, Attrs], TensorType | tuple[TensorType, ...]]
     dense: Callable[[Sequence[Array], Attrs], Any]
     flops: Callable[[Types, Attrs], int]
-    samples: Callable[[np.random.Generator], Iterable[Sample]]
+    samples: Callable[["np.random.Generator"], Iterable[Sample]]
     attrs: Attrs = field(default_factory=dict)
     sparse: tuple[int, ...] = ()
     masked: bool = False
-    companions: Callable[[Array, np.random.Generator], tuple[Array, ...]] = _no_companions
+    companions: Callable[[Array, "np.random.Generator"], tuple[Array, ...]] = _no_companions
     elementwise: bool = False
     broadcasts: bool = False
     sums_products: bool = False

@@ -126,7 +126,7 @@ def _two_for_each(types: Types, attrs: Attrs) -> bool:
     return not isinstance(pads.shape[0], int) or pads.shape[0] == 2 * axes
 
 
-def _samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _samples(rng: "np.random.Generator") -> Iterator[Sample]:
     x = random_values(rng, (3, 4, 5), "float32")
     for mode in MODES:
         yield Sample(mode, (x, np.array([1, 0, 2, 0, 3, 1])), {"mode": mode})

@@ -132,11 +132,11 @@ def _quantized_type(types: Types, attrs: Attrs) -> TensorType:
     return TensorType(types[0].shape, held)
 
 
-def _scales(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+def _scales(rng: "np.random.Generator", shape: tuple[int, ...]) -> Array:
     return np.asarray(rng.uniform(0.01, 0.5, shape)).astype("f4")
 
 
-def _quantize_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _quantize_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     x = random_values(rng, (3, 4, 5), "f4") * np.float32(30)
     one, zero = np.float32(0.25), np.array(7, "u1")
     yield Sample("one scale", (x, np.array(one)))
@@ -163,7 +163,7 @@ def _quantize_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample("int32", (whole, np.array(3.7, "f4")), {"dtype": "int8"})
 
 
-def _dequantize_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _dequantize_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     x = rng.integers(0, 256, (3, 4, 5)).astype("u1")
     one, zero = np.array(0.25, "f4"), np.array(7, "u1")
     yield Sample("one scale", (x, one))

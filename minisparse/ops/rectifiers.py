@@ -47,7 +47,7 @@ def _with_parameters(function: Callable[..., Array]) -> Callable[[Sequence[Array
     return dense
 
 
-def _samples(rng: np.random.Generator, *others: Mapping[str, float]) -> Iterator[Sample]:
+def _samples(rng: "np.random.Generator", *others: Mapping[str, float]) -> Iterator[Sample]:
     yield from float_samples(rng)
     x = random_values(rng, (4, 6), "float32") * 3
     for attrs in others:
@@ -121,7 +121,7 @@ def _prelu(operands: Sequence[Array], attrs: Attrs) -> Array:
     return np.where(x < 0, slope * x, x).astype(dtype)
 
 
-def _prelu_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _prelu_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     x = random_values(rng, (2, 3, 4, 5), "float32")
     slope = random_values(rng, (3, 1, 1), "float32")
     yield Sample("a slope for each channel", (x, slope))

@@ -117,7 +117,7 @@ _CHOICES: tuple[dict[str, Any], ...] = (
 )
 
 
-def _samples(rng: np.random.Generator, kinds: str, twice: bool) -> Iterator[Sample]:
+def _samples(rng: "np.random.Generator", kinds: str, twice: bool) -> Iterator[Sample]:
     x = random_values(rng, (3, 4, 5), "float32")
     for i, attrs in enumerate(_CHOICES):
         yield Sample(f"three axes, {i}", (x,), attrs)
@@ -140,7 +140,7 @@ def _samples(rng: np.random.Generator, kinds: str, twice: bool) -> Iterator[Samp
         yield Sample(label, (matrix,), _CHOICES[i % len(_CHOICES)])
 
 
-def _matrices(rng: np.random.Generator, kinds: str, twice: bool) -> Iterator[tuple[str, Any]]:
+def _matrices(rng: "np.random.Generator", kinds: str, twice: bool) -> Iterator[tuple[str, Any]]:
     yield from stored_samples(rng, kinds)
     for label, x in hard_matrices(rng):
         if twice and "duplicates" in label:

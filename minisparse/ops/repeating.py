@@ -53,7 +53,7 @@ def _expand(operands: Sequence[Array], attrs: Attrs) -> Array:
     return np.broadcast_to(x, tuple(map(int, found)))
 
 
-def _expand_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _expand_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     x = random_values(rng, (3, 1, 5), "float32")
     for shape in ((3, 4, 5), (2, 1, 4, 1), (5,), (), (3, 0, 1)):
         yield Sample(f"to {list(shape)}", (x, np.array(shape, np.int64)))
@@ -100,7 +100,7 @@ def _tiled(types: Types, attrs: Attrs) -> TensorType:
     return TensorType(shape, x.dtype, known=known)
 
 
-def _tile_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _tile_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     x = random_values(rng, (2, 3), "float32")
     for repeats in ((2, 3), (1, 1), (0, 2)):
         yield Sample(f"{list(repeats)} times", (x, np.array(repeats)))

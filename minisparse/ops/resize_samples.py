@@ -25,7 +25,7 @@ def resize_operands(
     )
 
 
-def resize_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def resize_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     """Yield images in every mode, larger and smaller, with every option."""
     x = random_values(rng, (1, 2, 4, 5), "float32")
     larger, smaller = resize_operands(x, (1, 1, 2, 1.6)), resize_operands(x, sizes=(1, 2, 3, 2))
@@ -55,7 +55,7 @@ def resize_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield from _awkward_samples(rng, x)
 
 
-def _awkward_samples(rng: np.random.Generator, x: Array) -> Iterator[Sample]:
+def _awkward_samples(rng: "np.random.Generator", x: Array) -> Iterator[Sample]:
     """Yield samples in other dtypes, of odd shapes, and beside infinities."""
     yield Sample("nothing changes", resize_operands(x, (1, 1, 1, 1)), {"mode": "cubic"})
     yield Sample("no images", resize_operands(x[:0], (1, 1, 2, 2)), {"mode": "linear"})

@@ -110,7 +110,7 @@ def _scatter_elements(operands: Sequence[Array], attrs: Attrs) -> Array:
     return _written(x, index, updates, attrs["reduction"])
 
 
-def _reduced(rng: np.random.Generator, arrays: Sequence[Array], attrs: Attrs) -> Iterator[Sample]:
+def _reduced(rng: "np.random.Generator", arrays: Sequence[Array], attrs: Attrs) -> Iterator[Sample]:
     """Yield samples of every reduction, in dtypes in which care is needed."""
     x, indices, updates = arrays
     for name in REDUCTIONS:
@@ -130,7 +130,7 @@ def _reduced(rng: np.random.Generator, arrays: Sequence[Array], attrs: Attrs) ->
     )
 
 
-def _elements_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _elements_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     x = random_values(rng, (4, 5), "float32")
     indices = np.array([[0, 3, -2], [1, 4, 2]])
     updates = random_values(rng, (2, 3), "float32")
@@ -199,7 +199,7 @@ def _scatter_nd(operands: Sequence[Array], attrs: Attrs) -> Array:
     return _written(x, index, updates, attrs["reduction"])
 
 
-def _nd_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _nd_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     x = random_values(rng, (4, 5), "float32")
     elements = np.array([[0, -1], [3, 4], [2, 2]])
     updates = random_values(rng, (3, 5), "float32")

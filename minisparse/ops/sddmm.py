@@ -33,7 +33,7 @@ def _flops(types: Types, attrs: Attrs) -> int:
     return types[0].nnz * (2 * types[1].dims[1] + 1)
 
 
-def _samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _samples(rng: "np.random.Generator") -> Iterator[Sample]:
     for label, a in hard_matrices(rng):
         depth = int(rng.choice([1, 3, 8]))
         yield Sample(label, (a, *_factors(rng, a.shape, depth, a.data.dtype)))
@@ -53,7 +53,7 @@ def _samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 
 def _factors(
-    rng: np.random.Generator, shape: tuple[int, int], depth: int, dtype: object
+    rng: "np.random.Generator", shape: tuple[int, int], depth: int, dtype: object
 ) -> tuple[Array, Array]:
     """Return X ``[M, D]`` and Y ``[D, N]``."""
     m, n = shape

@@ -33,7 +33,7 @@ def _chosen(types: Types, attrs: Attrs) -> TensorType:
     return with_known(found, types, lambda operands: _where(operands, attrs), _where_of_names)
 
 
-def _where_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _where_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     x = random_values(rng, (4, 3, 5), "float32")
     condition = x > 0
     yield Sample("same shape", (condition, x, x[::-1]))
@@ -96,7 +96,7 @@ def _is_castable(types: Types, attrs: Attrs) -> bool:
     return types[0].dtype.kind != "c" or attrs["to"] in ("bool", "complex64", "complex128")
 
 
-def _cast_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _cast_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     has = [name for name in NAMES if name != "bfloat16" or bfloat16() is not None]
     for source in has:
         dtype = as_dtype(source, "samples", plain=True)

@@ -43,7 +43,7 @@ def _shape_type(types: Types, attrs: Attrs) -> TensorType:
     return TensorType((len(sizes),), _INT64, known=None if unsettled else sizes)
 
 
-def _shape_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _shape_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     x = random_values(rng, (3, 4, 5), "float32")
     yield Sample("all", (x,))
     yield Sample("without the first", (x,), {"start": 1})
@@ -84,7 +84,7 @@ def _size_type(types: Types, attrs: Attrs) -> TensorType:
     return TensorType((), _INT64, known=None if count == UNKNOWN else (count,))
 
 
-def _size_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _size_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     x = random_values(rng, (3, 4, 5), "float32")
     yield Sample("three axes", (x,))
     yield Sample("no dimensions", (x[0, 0, 0, ...],))
@@ -180,7 +180,7 @@ def _range_dtypes(types: Types, attrs: Attrs) -> bool:
     return plain_dtypes_mix(types, attrs) and all(kind_of(t.dtype) in "iuf" for t in types)
 
 
-def _range_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _range_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     for label, parts, dtype in (
         ("up", (0, 7, 1), "int64"),
         ("by threes", (1, 11, 3), "int32"),
@@ -247,7 +247,7 @@ def _is_dtype(types: Types, attrs: Attrs) -> bool:
     return True
 
 
-def _fill_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _fill_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     yield Sample("zeros", (np.array([2, 3]),))
     yield Sample("ones", (np.array([4]),), {"value": 1, "dtype": "int64"})
     yield Sample("true", (np.array([2, 2]),), {"value": True, "dtype": "bool"})

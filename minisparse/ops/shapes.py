@@ -127,7 +127,7 @@ def _reshape(operands: Sequence[Array], attrs: Attrs) -> Array:
     return x.reshape(tuple(map(int, found)))
 
 
-def _reshape_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _reshape_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     x = random_values(rng, (2, 3, 4, 5), "float32")
     for wanted in ((6, 20), (0, -1), (2, 0, 2, 2, 5), (-1,), (2, 1, 3, 4, 5)):
         yield Sample(f"to {list(wanted)}", (x, np.array(wanted)))
@@ -168,7 +168,7 @@ RESHAPE = Op(
 )
 
 
-def _identity_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _identity_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     x = random_values(rng, (3, 4), "float32")
     yield Sample("a matrix", (x,))
     yield Sample("a number", (x[0, 0, ...],))

@@ -119,7 +119,7 @@ def _axes_fit(types: Types, attrs: Attrs) -> bool:
     return are_axes(whole_known(types[3]), types[0].ndim)
 
 
-def _samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _samples(rng: "np.random.Generator") -> Iterator[Sample]:
     x = random_values(rng, (5, 6, 4), "float32")
 
     def of(label: str, *bounds: Sequence[int]) -> Sample:

@@ -57,7 +57,7 @@ def _rows_where_stored(types: Types, attrs: Attrs) -> bool:
     return a.format == "dense" or (a.ndim == 2 and attrs["axis"] in (1, -1))
 
 
-def samples_along_axes(rng: np.random.Generator) -> Iterator[Sample]:
+def samples_along_axes(rng: "np.random.Generator") -> Iterator[Sample]:
     """Yield plain arrays of one to four dimensions, and the axis along which weights sum to 1."""
     x = random_values(rng, (2, 3, 4, 5), "f4")
     for axis in (0, 1, -2, -1):
@@ -76,12 +76,12 @@ def samples_along_axes(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample("float64 along axis 0", (x[0].astype("f8"),), {"axis": 0})
 
 
-def _samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _samples(rng: "np.random.Generator") -> Iterator[Sample]:
     yield from _samples_of_matrices(rng)
     yield from samples_along_axes(rng)
 
 
-def _samples_of_matrices(rng: np.random.Generator) -> Iterator[Sample]:
+def _samples_of_matrices(rng: "np.random.Generator") -> Iterator[Sample]:
     for label, a in hard_matrices(rng):
         if a.data.dtype.kind in "fV":  # V: bfloat16
             yield Sample(label, (a,))

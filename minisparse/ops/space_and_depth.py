@@ -64,7 +64,7 @@ def _to_depth(operands: Sequence[Array], attrs: Attrs) -> Array:
     return blocks.transpose(order).reshape(n, c * b * b, h // b, w // b)
 
 
-def _samples(rng: np.random.Generator, shape: tuple[int, ...]) -> Iterator[Sample]:
+def _samples(rng: "np.random.Generator", shape: tuple[int, ...]) -> Iterator[Sample]:
     x = random_values(rng, shape, "float32")
     for mode in MODES:
         yield Sample(mode, (x,), {"blocksize": 2, "mode": mode})

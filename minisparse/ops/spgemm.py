@@ -44,7 +44,7 @@ def _flops(types: Types, attrs: Attrs) -> int:
     return 2 * a.nnz * b.nnz // rows if rows else 0
 
 
-def _samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _samples(rng: "np.random.Generator") -> Iterator[Sample]:
     for label, a in hard_matrices(rng):
         columns = int(rng.choice([1, 3, 8]))
         b = random_triplets(rng, (a.shape[1], columns), 0.4, a.data.dtype)

@@ -31,7 +31,7 @@ def _flops(types: Types, attrs: Attrs) -> int:
     return 2 * a.nnz * b.dims[1]
 
 
-def _samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _samples(rng: "np.random.Generator") -> Iterator[Sample]:
     for label, a in hard_matrices(rng):
         columns = int(rng.choice([1, 3, 8]))
         yield Sample(label, (a, dense_operand(rng, (a.shape[0], columns), a.data.dtype)))

@@ -26,7 +26,7 @@ def _flops(types: Types, attrs: Attrs) -> int:
     return 2 * types[0].nnz
 
 
-def _samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _samples(rng: "np.random.Generator") -> Iterator[Sample]:
     for label, a in hard_matrices(rng):
         yield Sample(label, (a, dense_operand(rng, (a.shape[1],), a.data.dtype)))
     label, a = next(hard_matrices(rng))

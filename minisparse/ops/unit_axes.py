@@ -63,7 +63,7 @@ def _squeeze(operands: Sequence[Array], attrs: Attrs) -> Array:
     return asarray(x.squeeze(axes))
 
 
-def _squeeze_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _squeeze_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     x = random_values(rng, (1, 3, 1, 5), "float32")
     yield Sample("all", (x,))
     yield Sample("one", (x, np.array([0])))
@@ -119,7 +119,7 @@ def _unsqueeze(operands: Sequence[Array], attrs: Attrs) -> Array:
     return np.expand_dims(x, as_ints(axes))
 
 
-def _unsqueeze_samples(rng: np.random.Generator) -> Iterator[Sample]:
+def _unsqueeze_samples(rng: "np.random.Generator") -> Iterator[Sample]:
     x = random_values(rng, (3, 4), "float32")
     for axes in ((0,), (1,), (-1,), (3, 0), (0, 1, -1), ()):
         yield Sample(f"axes {list(axes)}", (x, np.array(axes, np.int64)))

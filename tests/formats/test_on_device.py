@@ -330,6 +330,10 @@ def test_special_values(pretend_cupy: PretendCupy) -> None:
         same(there.to_dense(), B.to_dense())
         if dtype != "complex64":
             same(there.max(1), B.max(1))
+    for format in ("coo", "csr", "csc"):  # a stored -0.0 makes 0.0 of a cell
+        A = COO([-0.0, 1.0], [0, 1], [1, 0], (2, 2)).to(format)
+        same(A.to_device("gpu").to_dense(), A.to_dense())
+        assert not np.signbit(A.to_dense()).any()
 
 
 # -- to the card and back ------------------------------------------------------------------------

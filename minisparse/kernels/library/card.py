@@ -168,7 +168,7 @@ def small_product(op: str, format: str, dtype: str) -> tuple[list[Any], Array]:
     return [a, b], exact @ b.astype(exact.dtype)
 
 
-def _integers(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> Array:
+def _integers(rng: "np.random.Generator", shape: tuple[int, ...], dtype: str) -> Array:
     return rng.integers(-2, 3, shape).astype(dtype)
 
 

@@ -6,39 +6,50 @@ result is known is tried on the card before one is offered, for no card has run 
 docs/tensor_cores.md.
 """
 
-from dataclasses import replace
+from collections.abc import Sequence
+from functools import cache
+from importlib import import_module
 from typing import Any
 
 from minisparse.core.dtypes import Array
+from minisparse.core.tensor_type import TensorType
 from minisparse.formats import Matrix
 from minisparse.kernels.kernel import Level
 from minisparse.kernels.library.card import EXTRA, found, must_lie_on_card, offer
 from minisparse.kernels.library.provider import Offer, Provider
-from minisparse.kernels.spmm.mma_tiles import MMA_BSR, MMA_DENSE, MMA_NM
-from minisparse.kernels.spmm.tiled_csr import TILED_CSR
 
 _TITLE = "minisparse's CUDA C"
 _FOUND = found("cupy")
 
 
-def _offer(format: str, level: Level) -> Offer:
+@cache
+def _level(module: str, name: str) -> Level:
+    """Return a level of the folder ``spmm``, imported now: few plans need it."""
+    level: Level = getattr(import_module(f"minisparse.kernels.spmm.{module}"), name)
+    return level
+
+
+def _offer(format: str, module: str, name: str) -> Offer:
     """Return an offer of a level, without what it does for arrays of the host: a model."""
-    pack, multiply, why_not = level.prepare, level.run, level.why_not
-    assert pack is not None
-    assert why_not is not None
 
     def prepare(a: Any, columns: int = 256) -> Any:
         must_lie_on_card(_TITLE, *(a.arrays.values() if isinstance(a, Matrix) else (a,)))
+        pack = _level(module, name).prepare
+        assert pack is not None
         return pack(a, columns)
 
     def run(a: Any, b: Array, **more: Any) -> Array:
         must_lie_on_card(_TITLE, b)
-        c: Array = multiply(a, b, **more)
+        c: Array = _level(module, name).run(a, b, **more)
         return c
 
-    return offer(
-        _TITLE, _FOUND, ("spmm", format), replace(level, prepare=prepare, run=run), why_not
-    )
+    def why_not(types: Sequence[TensorType]) -> str:
+        refuses = _level(module, name).why_not
+        assert refuses is not None
+        return refuses(types)
+
+    level = Level(run, prepare, fuses=True, why_not=why_not)
+    return offer(_TITLE, _FOUND, ("spmm", format), level, why_not)
 
 
 TILES = Provider(
@@ -48,10 +59,10 @@ TILES = Provider(
     EXTRA,
     _FOUND,
     {
-        ("spmm", "bsr"): _offer("bsr", MMA_BSR),
-        ("spmm", "nm"): _offer("nm", MMA_NM),
-        ("spmm", "csr"): _offer("csr", TILED_CSR),
-        ("spmm", "dense"): _offer("dense", MMA_DENSE),
+        ("spmm", "bsr"): _offer("bsr", "mma_tiles", "MMA_BSR"),
+        ("spmm", "nm"): _offer("nm", "mma_tiles", "MMA_NM"),
+        ("spmm", "csr"): _offer("csr", "tiled_csr", "TILED_CSR"),
+        ("spmm", "dense"): _offer("dense", "mma_tiles", "MMA_DENSE"),
     },
     place="gpu",
 )

@@ -331,9 +331,9 @@ def test_special_values(pretend_cupy: PretendCupy) -> None:
         if dtype != "complex64":
             same(there.max(1), B.max(1))
     for format in ("coo", "csr", "csc"):  # a stored -0.0 makes 0.0 of a cell
-        A = COO([-0.0, 1.0], [0, 1], [1, 0], (2, 2)).to(format)
-        same(A.to_device("gpu").to_dense(), A.to_dense())
-        assert not np.signbit(A.to_dense()).any()
+        zero = COO([-0.0, 1.0], [0, 1], [1, 0], (2, 2)).to(format)
+        same(zero.to_device("gpu").to_dense(), zero.to_dense())
+        assert not np.signbit(zero.to_dense()).any()
 
 
 # -- to the card and back ------------------------------------------------------------------------

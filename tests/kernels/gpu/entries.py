@@ -10,8 +10,7 @@ import pytest
 from minisparse.core.dtypes import SUPPORTED, Array
 from minisparse.core.triplets import Triplets
 from minisparse.formats import Matrix
-from minisparse.gpu import program as programs
-from minisparse.gpu import simulate
+from minisparse.gpu import simulate, simulator
 from minisparse.gpu.simulator import Simulation
 from minisparse.kernels import KERNELS, execute, pack
 from minisparse.ops.hard_matrices import random_triplets, random_values
@@ -146,5 +145,5 @@ def with_seed(monkeypatch: pytest.MonkeyPatch, seed: int | None, check: bool = F
         launches.append((program, args))
         return simulate(program, grid, block, args, seed=seed, check=check)
 
-    monkeypatch.setattr(programs, "simulate", simulated)
+    monkeypatch.setattr(simulator, "simulate", simulated)
     return launches

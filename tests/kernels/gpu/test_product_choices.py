@@ -7,7 +7,7 @@ import minisparse as ms
 from minisparse.core.errors import UnsupportedOpError, UsageError
 from minisparse.core.tensor_type import TensorType, dense_type
 from minisparse.formats import CSR, find_pattern
-from minisparse.gpu import program as programs
+from minisparse.gpu import simulator
 from minisparse.kernels import KERNELS
 from minisparse.kernels.spmm import threads_csr as spmm
 from minisparse.kernels.spmm.threads import why_not
@@ -18,7 +18,7 @@ from tests.kernels.gpu.products import FORMATS, Launches, operands_of, pruned, r
 @pytest.fixture
 def launches(monkeypatch: pytest.MonkeyPatch) -> Launches:
     found = Launches()
-    monkeypatch.setattr(programs, "simulate", found)
+    monkeypatch.setattr(simulator, "simulate", found)
     return found
 
 

@@ -9,8 +9,7 @@ import pytest
 
 from minisparse.core.dtypes import Array
 from minisparse.formats import COO, from_dense
-from minisparse.gpu import Simulation, simulate
-from minisparse.gpu import program as programs
+from minisparse.gpu import Simulation, simulate, simulator
 from minisparse.kernels.spmm import threads_csr as spmm
 from minisparse.kernels.spmv import merge_path
 from minisparse.kernels.spmv import threads_csr as spmv
@@ -31,7 +30,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], dict
     """Return what counts the accesses of a product: by kind and array, ``"load b"``."""
     found: list[Simulation] = []
     monkeypatch.setattr(
-        programs, "simulate", lambda *given: found.append(simulate(*given, check=True))
+        simulator, "simulate", lambda *given: found.append(simulate(*given, check=True))
     )
 
     def count(product: Callable[[], Any]) -> dict[str, Asked]:

@@ -9,7 +9,7 @@ import pytest
 
 from minisparse.core import index
 from minisparse.core.extras import is_installed
-from minisparse.gpu import program as programs
+from minisparse.gpu import simulator
 from minisparse.gpu.translate import translate, type_of
 from minisparse.kernels import KERNELS, execute, pack
 from minisparse.kernels.registers import DTYPES
@@ -34,7 +34,7 @@ def launches(monkeypatch: pytest.MonkeyPatch) -> Launches:
     if not is_installed("cupy"):
         pytest.skip("CuPy, which translates thread programs, is not installed")
     found = Launches()
-    monkeypatch.setattr(programs, "simulate", found)
+    monkeypatch.setattr(simulator, "simulate", found)
     return found
 
 

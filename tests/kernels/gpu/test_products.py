@@ -12,8 +12,7 @@ from minisparse.core.dtypes import Array
 from minisparse.core.tensor_type import dense_type
 from minisparse.core.triplets import Triplets
 from minisparse.formats import find_pattern, from_dense
-from minisparse.gpu import program as programs
-from minisparse.gpu import simulate
+from minisparse.gpu import simulate, simulator
 from minisparse.gpu.simulator import checking
 from minisparse.kernels import KERNELS
 from minisparse.kernels.registers import DTYPES
@@ -47,7 +46,7 @@ def dense(rng: np.random.Generator, shape: tuple[int, ...], t: Triplets) -> Any:
 @pytest.fixture
 def launches(monkeypatch: pytest.MonkeyPatch) -> Launches:
     found = Launches()
-    monkeypatch.setattr(programs, "simulate", found)
+    monkeypatch.setattr(simulator, "simulate", found)
     return found
 
 
@@ -114,7 +113,7 @@ def test_the_order_of_threads_changes_nothing_they_own(
         operands = [x if x is a else x / np.float32(3) for x in operands_of(op, a, rng, 40)]
         cases.append(partial(run, op, a, operands))
     wanted = [case() for case in cases]
-    monkeypatch.setattr(programs, "simulate", partial(simulate, seed=1))
+    monkeypatch.setattr(simulator, "simulate", partial(simulate, seed=1))
     for case, before in zip(cases, wanted, strict=True):
         np.testing.assert_array_equal(case(), before)
 

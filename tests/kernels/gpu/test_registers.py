@@ -8,7 +8,7 @@ import pytest
 
 from minisparse.core.dtypes import Array
 from minisparse.formats import Matrix, from_dense
-from minisparse.gpu import program as programs
+from minisparse.gpu import simulator
 from minisparse.gpu.simulator import checking
 from minisparse.kernels import KERNELS, Epilogue, Finish, execute, pack
 from minisparse.kernels.registers import DTYPES, in_registers
@@ -180,7 +180,7 @@ def test_threads_finish_elements_of_their_own_alone() -> None:
 def test_a_chain_is_bound_once(monkeypatch: pytest.MonkeyPatch) -> None:
     a, operands = product("spmm", "csr", "float32")
     launches = Launches()
-    monkeypatch.setattr(programs, "simulate", launches)
+    monkeypatch.setattr(simulator, "simulate", launches)
     op = chained(KERNELS["spmm_csr"].op, (ADD_BIAS, CLIP))
     for high in (3, 3.0, 4):
         given = [*operands, np.ones(a.shape[0], np.float32)]
